@@ -1,0 +1,15 @@
+{
+  "targets": [
+    {
+      "target_name": "keyvol",
+      "sources": ["<!@(find native -name '*.cc' -not -path '*/holder/*' | sort)"],
+      "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")", "native"],
+      "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_DISABLE_DEPRECATED", "_FILE_OFFSET_BITS=64"],
+      "cflags!": ["-fno-exceptions", "-O3"],
+      "cflags_cc!": ["-fno-exceptions", "-std=gnu++17", "-fno-rtti"],
+      "cflags": ["-Wall", "-Wextra", "-Werror", "-O2", "-fstack-protector-strong"],
+      "cflags_cc": ["-std=c++20", "-fexceptions", "-Wno-missing-field-initializers"],
+      "libraries": ["-lcryptsetup"]
+    }
+  ]
+}

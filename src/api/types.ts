@@ -1,0 +1,225 @@
+/** What goes over the API socket, as the CLI and other clients see it. Sizes are bytes, times ISO 8601. */
+
+export interface KeyView {
+  id: string;
+  name: string;
+  description: string;
+  state: 'pending-import' | 'enabled' | 'disabled' | 'pending-deletion';
+  /** The cloud API's number: 5, 2, 3, 4. */
+  key_state: string;
+  default: boolean;
+  origin: 'kms' | 'external';
+  spec: 'AES_256';
+  version: number;
+  created_at: string;
+  deletion_at?: string;
+  deletion_days_left?: number;
+}
+
+export interface DiskChangeView {
+  disk: string;
+  kind: 'volume' | 'image' | 'snapshot' | 'operation';
+  outcome:
+    'closed' | 'closed-unflushed' | 'kept-until-detach' | 'reopened' | 'reopen-failed' | 'lost';
+  took_ms: number;
+  detail?: string;
+}
+
+export interface KeyChangeView {
+  key: KeyView;
+  changed: boolean;
+  disks: DiskChangeView[];
+  took_ms: number;
+  unrecorded?: string;
+}
+
+export interface ImpactView {
+  key: KeyView;
+  /** Whole lineage: every disk whose data needs this key. */
+  disks: {
+    name: string;
+    kind: 'volume' | 'image' | 'snapshot';
+    state: string;
+    attached: boolean;
+    mounted_at?: string;
+  }[];
+}
+
+export type OnKeyLoss = 'deny' | 'until-detach' | 'suspend';
+
+export interface AttachmentView {
+  path: string;
+  read_only: boolean;
+  gate: 'open' | 'held' | 'closed';
+  poisoned: boolean;
+  mounted_at?: string;
+  filesystem?: string;
+}
+
+export interface DiskView {
+  id: string;
+  name: string;
+  kind: 'volume' | 'image' | 'snapshot';
+  state: string;
+  /** Why, when the state is "error". */
+  state_reason?: string;
+  size: number;
+  /** Host bytes of layers only this disk needs, and of layers it shares. */
+  used: number;
+  shared: number;
+  layers: number;
+  key_id: string;
+  key_name: string;
+  key_state: string;
+  created_at: string;
+  /** "image:debian", "snapshot:db@monday", "volume:db", "file:disk.raw"; absent for an empty one. */
+  source?: string;
+  on_key_loss?: OnKeyLoss;
+  /** Of a snapshot. */
+  volume?: string;
+  attachment?: AttachmentView;
+}
+
+export interface DeleteView {
+  name: string;
+  /** Layers kept because other disks need them. */
+  kept_layers: number;
+  needed_by: string[];
+}
+
+export interface AuditView {
+  sequence: number;
+  time: string;
+  principal: string;
+  action: string;
+  resource: string;
+  result: 'allowed' | 'refused';
+  detail: string;
+}
+
+export interface StatusView {
+  version: string;
+  pid: number;
+  state_dir: string;
+  runtime_dir: string;
+  started_at: string;
+  fuse_driver: 'native' | 'portable' | 'none';
+  secret_memory: 'memfd_secret' | 'locked';
+  keys: number;
+  volumes: number;
+  images: number;
+  snapshots: number;
+  attached: number;
+  mounted: number;
+  /** What restart had to clean and restore, and what it could not. */
+  recovery: string[];
+}
+
+export interface Progress {
+  done: number;
+  total: number;
+}
+
+export interface VolumeCreate {
+  name: string;
+  size?: number;
+  key?: string;
+  image?: string;
+  snapshot?: string;
+  /** Absolute path of a raw file. */
+  file?: string;
+  preallocate?: boolean;
+  on_key_loss?: OnKeyLoss;
+}
+
+export interface ImageCreate {
+  name: string;
+  volume?: string;
+  snapshot?: string;
+  file?: string;
+  key?: string;
+}
+
+/** A long call's answer: the thing made, and remarks for the user ("padded by 512 bytes"). */
+export interface Created<View> {
+  created: View;
+  remarks: string[];
+}
+
+/** Error body of every route under /keyvol/v1. */
+export interface ErrorView {
+  error: { code: string; message: string; hint?: string; cloud_code?: string };
+}
+
+/**
+ * The client the CLI calls. Every method throws ClientError { code, message, hint } for an error
+ * reply, and one with code DAEMON_UNREACHABLE when no daemon answers. `V@SNAP` names a snapshot.
+ */
+export interface DaemonClient {
+  status(): Promise<StatusView>;
+  shutdown(): Promise<void>;
+
+  createKey(key: {
+    name: string;
+    description?: string;
+    origin?: 'kms' | 'external';
+  }): Promise<KeyView>;
+  listKeys(): Promise<KeyView[]>;
+  showKey(key: string): Promise<KeyView>;
+  enableKey(key: string): Promise<KeyChangeView>;
+  disableKey(key: string): Promise<KeyChangeView>;
+  /** `confirm`: the key's name, needed when disks use the key (CONFIRMATION_REQUIRED). */
+  scheduleKeyDeletion(key: string, days: number, confirm?: string): Promise<KeyChangeView>;
+  cancelKeyDeletion(key: string): Promise<KeyChangeView>;
+  renameKey(key: string, name: string): Promise<KeyView>;
+  describeKey(key: string, description: string): Promise<KeyView>;
+  keyImpact(key: string): Promise<ImpactView>;
+
+  createVolume(
+    volume: VolumeCreate,
+    onProgress?: (progress: Progress) => void,
+    signal?: AbortSignal,
+  ): Promise<Created<DiskView>>;
+  cloneVolume(volume: string, name: string): Promise<DiskView>;
+  listVolumes(): Promise<DiskView[]>;
+  showVolume(volume: string): Promise<DiskView>;
+  renameVolume(volume: string, name: string): Promise<DiskView>;
+  setVolume(volume: string, settings: { on_key_loss: OnKeyLoss }): Promise<DiskView>;
+  attachVolume(volume: string, options: { read_only?: boolean }): Promise<DiskView>;
+  detachVolume(volume: string, options: { force?: boolean }): Promise<DiskView>;
+  mountVolume(
+    volume: string,
+    options: { directory: string; mkfs?: string; read_only?: boolean },
+  ): Promise<DiskView>;
+  unmountVolume(volume: string): Promise<DiskView>;
+  deleteVolume(volume: string): Promise<DeleteView>;
+  /** Writes the raw volume key to a new file. Privileged, audited. */
+  exportVolumeKey(
+    volume: string,
+    options: { file: string },
+    onProgress?: (progress: Progress) => void,
+    signal?: AbortSignal,
+  ): Promise<{ file: string; container: string }>;
+
+  createSnapshot(snapshot: string): Promise<DiskView>;
+  listSnapshots(volume?: string): Promise<DiskView[]>;
+  showSnapshot(snapshot: string): Promise<DiskView>;
+  rollbackSnapshot(snapshot: string): Promise<DiskView>;
+  deleteSnapshot(snapshot: string): Promise<DeleteView>;
+
+  createImage(
+    image: ImageCreate,
+    onProgress?: (progress: Progress) => void,
+    signal?: AbortSignal,
+  ): Promise<Created<DiskView>>;
+  listImages(): Promise<DiskView[]>;
+  showImage(image: string): Promise<DiskView>;
+  renameImage(image: string, name: string): Promise<DiskView>;
+  attachImage(image: string): Promise<DiskView>;
+  detachImage(image: string, options: { force?: boolean }): Promise<DiskView>;
+  mountImage(image: string, options: { directory: string }): Promise<DiskView>;
+  unmountImage(image: string): Promise<DiskView>;
+  deleteImage(image: string): Promise<DeleteView>;
+
+  listAudit(options: { limit?: number; since_sequence?: number }): Promise<AuditView[]>;
+}

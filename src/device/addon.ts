@@ -1,0 +1,217 @@
+/** The typed face of the native addon. Sizes and offsets are bytes, as safe integers. */
+
+/** A secret in native key memory. Never a string, never a Buffer. The creator releases it. */
+export interface Secret {
+  readonly lengthBytes: number;
+  readonly released: boolean;
+  /** Drops this handle's reference; the memory is wiped with the last one. Safe to repeat. */
+  release(): void;
+}
+
+export type WrapContext = Readonly<Record<string, string>>;
+export type WrapPurpose = 'data-key' | 'master-key';
+
+export interface WrapLabel {
+  /** 16 bytes as a lower-case UUID. */
+  readonly keyId: string;
+  readonly keyVersion: number;
+  readonly purpose: WrapPurpose;
+}
+
+export interface ContainerOptions {
+  readonly path: string;
+  readonly layerId: string;
+  readonly sizeBytes: number;
+  /** The whole LUKS2 token as JSON text. */
+  readonly token: string;
+  readonly preallocate: boolean;
+}
+
+export interface ContainerHeader {
+  readonly layerId: string;
+  readonly cipher: string;
+  readonly dataOffsetBytes: number;
+  readonly sectorBytes: number;
+  readonly token: string;
+  readonly fileBytes: number;
+  readonly damagedCopies: 0 | 1;
+}
+
+export interface DeviceLayer {
+  readonly path: string;
+  readonly sizeBytes: number;
+  /** Borrowed for the call: the device takes its own reference. */
+  readonly dataKey: Secret;
+  readonly preallocated: boolean;
+}
+
+export interface DeviceOptions {
+  /** Top first, bottom last; the first one is written when `writable`. */
+  readonly layers: readonly DeviceLayer[];
+  readonly writable: boolean;
+}
+
+export interface CutOffReport {
+  /** False: the flush failed or did not end in time; the device is poisoned then. */
+  readonly flushed: boolean;
+  readonly tookMs: number;
+}
+
+export interface DeviceStats {
+  readonly gate: 'open' | 'held' | 'closed';
+  readonly poisoned: boolean;
+  readonly layers: number;
+  /** Host bytes of the top layer. */
+  readonly allocatedBytes: number;
+  readonly readBytes: number;
+  readonly writtenBytes: number;
+}
+
+/** An open stack of layers behind its gate. */
+export interface Device {
+  readonly sizeBytes: number;
+  readonly writable: boolean;
+  /** Fills `buffer`; throws OUT_OF_RANGE, GATE_CLOSED, IO_ERROR. */
+  read(buffer: Buffer, offsetBytes: number): Promise<void>;
+  /** Leaves `buffer` as it is. The caller must not change it until the promise settles. */
+  write(buffer: Buffer, offsetBytes: number): Promise<void>;
+  flush(): Promise<void>;
+  discard(offsetBytes: number, lengthBytes: number): Promise<void>;
+  writeZeroes(offsetBytes: number, lengthBytes: number): Promise<void>;
+  /** lseek(2) SEEK_DATA / SEEK_HOLE through all layers; undefined past the last data. */
+  seekData(offsetBytes: number): Promise<number | undefined>;
+  seekHole(offsetBytes: number): Promise<number | undefined>;
+  /** New requests wait, running ones end, the top layer is durable. Throws and resumes if not. */
+  hold(): Promise<void>;
+  /**
+   * While held: the old top becomes read-only below `layer`, which is empty and takes the writes.
+   * The device's size becomes the new layer's.
+   */
+  swapTop(layer: DeviceLayer): Promise<void>;
+  resume(): void;
+  /**
+   * Closes the gate: requests that arrive get GATE_CLOSED (EIO), running ones end, what was
+   * acknowledged is flushed, all keys are wiped. Answers within `deadlineMs` whatever the flush
+   * has reached. Wins over hold. On a closed gate: answers at once with the last report.
+   */
+  cutOff(deadlineMs: number): Promise<CutOffReport>;
+  /** Opens the gate again with the layers' keys, top first. Poisoned stays poisoned. */
+  restore(dataKeys: readonly Secret[]): Promise<void>;
+  /** Drains, flushes, wipes, closes. Throws if the flush failed, closed all the same. */
+  close(): Promise<void>;
+  stats(): DeviceStats;
+}
+
+export interface FuseOptions {
+  readonly mountPoint: string;
+  readonly threads: number;
+  readonly allowOther: boolean;
+}
+
+export interface FuseFile {
+  readonly id: string;
+  readonly directory: 'volumes' | 'images';
+  readonly name: string;
+  readonly device: Device;
+  readonly readOnly: boolean;
+  readonly uid: number;
+  readonly gid: number;
+  /** Permission bits, for example 0o600. */
+  readonly mode: number;
+}
+
+/** The FUSE mount with one regular file a disk. */
+export interface FuseSession {
+  readonly mountPoint: string;
+  /** Throws FILE_EXISTS when the name is taken in that directory. */
+  add(file: FuseFile): void;
+  rename(id: string, name: string): void;
+  /** Takes the file away: handles still open get EIO from then on. The device stays open. */
+  remove(id: string): void;
+  /** How many handles are open; `own` those opened by this process (loop devices). */
+  openHandles(id: string): { readonly own: number; readonly others: number };
+  /** Handles opened so far answer EIO for ever; with 'own' only this process's. */
+  revokeHandles(id: string, which: 'own' | 'all'): void;
+  /** Unmounts (lazily if busy) and ends the threads. */
+  unmount(): Promise<void>;
+}
+
+export interface LoopOptions {
+  readonly path: string;
+  readonly readOnly: boolean;
+}
+
+export interface MountOptions {
+  readonly source: string;
+  readonly directory: string;
+  readonly filesystem: string;
+  readonly readOnly: boolean;
+  /** Comma-separated filesystem options, for example "nouuid". */
+  readonly options: string;
+}
+
+export type BlockOperation = 'read' | 'write' | 'sync' | 'punch-hole' | 'zero-range';
+
+export interface BlockFault {
+  readonly afterCalls?: number;
+  /** 0 with `delayMs`: only delays. */
+  readonly errno?: number;
+  readonly sticky?: boolean;
+  readonly delayMs?: number;
+  readonly pathContains?: string;
+}
+
+export interface Addon {
+  setFaultClass(faultClass: new (code: never, message: string) => Error): void;
+
+  // secret, wrap
+  secretMemoryIsHidden(): boolean;
+  randomSecret(lengthBytes: number): Secret;
+  generateDataKey(): Secret;
+  wrapKey(wrappingKey: Secret, key: Secret, label: WrapLabel, context: WrapContext): Buffer;
+  /** Throws INTEGRITY_FAILED, always the same, when anything does not match. */
+  unwrapKey(
+    wrappingKey: Secret,
+    wrapped: Buffer,
+    purpose: WrapPurpose,
+    context: WrapContext,
+  ): Secret;
+  readWrapLabel(wrapped: Buffer): WrapLabel;
+  createKeyFile(path: string): Secret;
+  loadKeyFile(path: string): Secret;
+  exportKeyFile(key: Secret, path: string): void;
+  /** For test vectors: one XTS data unit, in a new buffer. */
+  xtsDataUnit(key: Buffer, tweak: Buffer, encrypt: boolean, data: Buffer): Buffer;
+  /** For tests against OpenSSL: a run of 4096-byte sectors, in a new buffer. */
+  xtsSectors(key: Secret, firstSector: bigint, encrypt: boolean, data: Buffer): Buffer;
+  /** For test vectors only: a secret with known bytes. */
+  secretFromTestKey(bytes: Buffer): Secret;
+
+  // container
+  createContainer(options: ContainerOptions, dataKey: Secret): Promise<void>;
+  readContainerHeader(path: string): Promise<ContainerHeader>;
+  verifyContainerKey(path: string, dataKey: Secret): Promise<void>;
+  injectBlockFault(operation: BlockOperation, fault: BlockFault): void;
+  clearBlockFaults(): void;
+
+  // disk
+  openDevice(options: DeviceOptions): Promise<Device>;
+
+  // transport
+  mountFuse(options: FuseOptions): Promise<FuseSession>;
+
+  // host
+  /** PR_SET_DUMPABLE 0, RLIMIT_CORE 0, umask 077. Call first in a process that meets keys. */
+  hardenProcess(): void;
+  /** A loop device with direct I/O and 4096-byte sectors on `path`: its name, "/dev/loop3". */
+  attachLoop(options: LoopOptions): Promise<string>;
+  detachLoop(device: string): Promise<void>;
+  mountFilesystem(options: MountOptions): Promise<void>;
+  unmountFilesystem(directory: string, lazy: boolean): Promise<void>;
+  syncFilesystem(directory: string): Promise<void>;
+  freezeFilesystem(directory: string): Promise<void>;
+  thawFilesystem(directory: string): Promise<void>;
+  dropCaches(): Promise<void>;
+  /** CLOCK_BOOTTIME in milliseconds. */
+  bootTimeMs(): number;
+}

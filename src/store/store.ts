@@ -1,0 +1,28 @@
+/** Durable records in SQLite (WAL, synchronous=FULL), written by one worker thread with group commit. */
+
+export type SqlValue = string | number | bigint | Buffer | null;
+
+export interface Statement {
+  readonly sql: string;
+  readonly params: readonly SqlValue[];
+}
+
+export interface StoreOptions {
+  readonly path: string;
+  /** migrations[n] brings version n to n + 1; the version is `PRAGMA user_version`. */
+  readonly migrations: readonly string[];
+}
+
+export interface Store {
+  /**
+   * All statements in one transaction, durable when the promise resolves. Commits that arrive
+   * together share one fsync; each succeeds or fails alone. Throws NO_SPACE, IO_ERROR.
+   */
+  commit(statements: readonly Statement[]): Promise<void>;
+  /** Reads what is committed, on the calling thread. */
+  all<Row>(sql: string, ...params: SqlValue[]): Row[];
+  get<Row>(sql: string, ...params: SqlValue[]): Row | undefined;
+  /** Truncates the write-ahead log, so that deleted rows (secure_delete) are gone from the disk. */
+  scrub(): Promise<void>;
+  close(): Promise<void>;
+}
