@@ -1,0 +1,106 @@
+/** What the rest of keyvol sees of volumes: verbs in, records out. */
+import type { DiskKind, DiskRecord, OnKeyLoss } from '../disk/records.js';
+import type { Caller } from '../kms/key-service.js';
+
+export interface AttachmentDetails {
+  /** The FUSE file. */
+  readonly path: string;
+  readonly readOnly: boolean;
+  readonly gate: 'open' | 'held' | 'closed';
+  readonly poisoned: boolean;
+  readonly mountedAt?: string;
+  readonly filesystem?: string;
+}
+
+/** Everything a view of a disk needs, but its key. */
+export interface DiskDetails {
+  readonly record: DiskRecord;
+  /** Host bytes of the layers only this disk needs. */
+  readonly usedBytes: number;
+  /** Host bytes of the layers it shares with other disks. */
+  readonly sharedBytes: number;
+  readonly layerCount: number;
+  /** Of a snapshot: the name of its volume. */
+  readonly volumeName?: string;
+  readonly attachment?: AttachmentDetails;
+}
+
+export interface NewVolume {
+  readonly name: string;
+  /** May be left out with a source; never smaller than the source. */
+  readonly sizeBytes?: number;
+  /** Key name or id; refused with KEY_NOT_CHOOSABLE where the key is inherited. */
+  readonly key?: string;
+  /** At most one of `image`, `snapshot` (V@SNAP), `file` (absolute path of a raw file). */
+  readonly image?: string;
+  readonly snapshot?: string;
+  readonly file?: string;
+  readonly preallocate?: boolean;
+  readonly onKeyLoss?: OnKeyLoss;
+}
+
+export interface DiskProgress {
+  readonly doneBytes: number;
+  readonly totalBytes: number;
+}
+
+/** How a long call tells how far it is and hears that it should stop. */
+export interface LongCall {
+  readonly onProgress?: (progress: DiskProgress) => void;
+  readonly signal?: AbortSignal;
+}
+
+export interface CreatedDisk {
+  readonly disk: DiskDetails;
+  /** For the user: "padded by 512 bytes to a multiple of 4096". */
+  readonly remarks: readonly string[];
+}
+
+export interface DeletedDisk {
+  readonly name: string;
+  /** Layers that stay because other disks need them. */
+  readonly keptLayers: number;
+  /** "volume web", "image debian", "snapshot db@monday". */
+  readonly neededBy: readonly string[];
+}
+
+export interface MountRequest {
+  /** Absolute path of an existing directory. */
+  readonly directory: string;
+  readonly mkfs?: string;
+  readonly readOnly?: boolean;
+}
+
+export interface ImpactedDisk {
+  /** "db", or "db@monday" for a snapshot. */
+  readonly name: string;
+  readonly kind: DiskKind;
+  readonly state: string;
+  readonly attached: boolean;
+  readonly mountedAt?: string;
+}
+
+/** Volumes are found by name or id; every verb throws VOLUME_NOT_FOUND with a near miss. */
+export interface Volumes {
+  create(volume: NewVolume, caller: Caller, call?: LongCall): Promise<CreatedDisk>;
+  clone(volume: string, name: string, caller: Caller): Promise<DiskDetails>;
+  list(): Promise<DiskDetails[]>;
+  show(volume: string): Promise<DiskDetails>;
+  rename(volume: string, name: string, caller: Caller): Promise<DiskDetails>;
+  setOnKeyLoss(volume: string, policy: OnKeyLoss, caller: Caller): Promise<DiskDetails>;
+  attach(volume: string, options: { readOnly?: boolean }, caller: Caller): Promise<DiskDetails>;
+  detach(volume: string, options: { force?: boolean }, caller: Caller): Promise<DiskDetails>;
+  mount(volume: string, request: MountRequest, caller: Caller): Promise<DiskDetails>;
+  unmount(volume: string, caller: Caller): Promise<DiskDetails>;
+  delete(volume: string, caller: Caller): Promise<DeletedDisk>;
+  /**
+   * Fills the container's holes and writes the raw data key to a new file: privileged. Answers
+   * with the absolute paths of the key file and of the container.
+   */
+  exportKey(
+    volume: string,
+    file: string,
+    caller: Caller,
+    call?: LongCall,
+  ): Promise<{ file: string; container: string }>;
+}
