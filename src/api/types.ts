@@ -152,8 +152,9 @@ export interface ErrorView {
 }
 
 /**
- * The client the CLI calls. Every method throws ClientError { code, message, hint } for an error
- * reply, and one with code DAEMON_UNREACHABLE when no daemon answers. `V@SNAP` names a snapshot.
+ * The client the CLI calls. Every method throws the Fault of an error reply, and
+ * DAEMON_UNREACHABLE when no daemon answers; long ones throw INTERRUPTED when `signal` aborts.
+ * `V@SNAP` names a snapshot.
  */
 export interface DaemonClient {
   status(): Promise<StatusView>;

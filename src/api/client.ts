@@ -1,0 +1,146 @@
+/** The client of the daemon's API over its Unix socket, as small commands need it: cheap to load. */
+import { callDaemon, callDaemonLong, type Call, type LongCall } from './http-call.js';
+import { apiPath, apiPrefix } from './paths.js';
+import type {
+  AuditView,
+  Created,
+  DaemonClient,
+  DeleteView,
+  DiskView,
+  ImageCreate,
+  ImpactView,
+  KeyChangeView,
+  KeyView,
+  OnKeyLoss,
+  Progress,
+  StatusView,
+  VolumeCreate,
+} from './types.js';
+
+/** A client of the daemon that listens on `socketPath`. Connects anew for each call. */
+export function createClient(socketPath: string): DaemonClient {
+  return new HttpClient(socketPath);
+}
+
+type OnProgress = (progress: Progress) => void;
+
+class HttpClient implements DaemonClient {
+  readonly #socketPath: string;
+
+  constructor(socketPath: string) {
+    this.#socketPath = socketPath;
+  }
+
+  status = () => this.#get<StatusView>(apiPath('status'));
+  shutdown = () => this.#post<void>(apiPath('shutdown'));
+
+  createKey = (key: { name: string; description?: string; origin?: 'kms' | 'external' }) =>
+    this.#post<KeyView>(apiPath('keys'), key);
+  listKeys = () => this.#get<KeyView[]>(apiPath('keys'));
+  showKey = (key: string) => this.#get<KeyView>(apiPath('keys', key));
+  enableKey = (key: string) => this.#post<KeyChangeView>(apiPath('keys', key, 'enable'));
+  disableKey = (key: string) => this.#post<KeyChangeView>(apiPath('keys', key, 'disable'));
+  scheduleKeyDeletion = (key: string, days: number, confirm?: string) =>
+    this.#post<KeyChangeView>(apiPath('keys', key, 'schedule-deletion'), { days, confirm });
+  cancelKeyDeletion = (key: string) =>
+    this.#post<KeyChangeView>(apiPath('keys', key, 'cancel-deletion'));
+  renameKey = (key: string, name: string) =>
+    this.#post<KeyView>(apiPath('keys', key, 'rename'), { name });
+  describeKey = (key: string, description: string) =>
+    this.#post<KeyView>(apiPath('keys', key, 'describe'), { description });
+  keyImpact = (key: string) => this.#get<ImpactView>(apiPath('keys', key, 'impact'));
+
+  createVolume = (volume: VolumeCreate, onProgress?: OnProgress, signal?: AbortSignal) =>
+    this.#postLong<Created<DiskView>>(apiPath('volumes'), volume, onProgress, signal);
+  cloneVolume = (volume: string, name: string) =>
+    this.#post<DiskView>(apiPath('volumes', volume, 'clone'), { name });
+  listVolumes = () => this.#get<DiskView[]>(apiPath('volumes'));
+  showVolume = (volume: string) => this.#get<DiskView>(apiPath('volumes', volume));
+  renameVolume = (volume: string, name: string) =>
+    this.#post<DiskView>(apiPath('volumes', volume, 'rename'), { name });
+  setVolume = (volume: string, settings: { on_key_loss: OnKeyLoss }) =>
+    this.#post<DiskView>(apiPath('volumes', volume, 'set'), settings);
+  attachVolume = (volume: string, options: { read_only?: boolean }) =>
+    this.#post<DiskView>(apiPath('volumes', volume, 'attach'), options);
+  detachVolume = (volume: string, options: { force?: boolean }) =>
+    this.#post<DiskView>(apiPath('volumes', volume, 'detach'), options);
+  mountVolume = (
+    volume: string,
+    options: { directory: string; mkfs?: string; read_only?: boolean },
+  ) => this.#post<DiskView>(apiPath('volumes', volume, 'mount'), options);
+  unmountVolume = (volume: string) => this.#post<DiskView>(apiPath('volumes', volume, 'unmount'));
+  deleteVolume = (volume: string) => this.#delete<DeleteView>(apiPath('volumes', volume));
+  exportVolumeKey = (
+    volume: string,
+    options: { file: string },
+    onProgress?: OnProgress,
+    signal?: AbortSignal,
+  ) =>
+    this.#postLong<{ file: string; container: string }>(
+      apiPath('volumes', volume, 'export-key'),
+      options,
+      onProgress,
+      signal,
+    );
+
+  createSnapshot = (snapshot: string) => this.#post<DiskView>(apiPath('snapshots'), { snapshot });
+  listSnapshots = (volume?: string) =>
+    this.#get<DiskView[]>(`${apiPath('snapshots')}${queryOf({ volume })}`);
+  showSnapshot = (snapshot: string) => this.#get<DiskView>(apiPath('snapshots', snapshot));
+  rollbackSnapshot = (snapshot: string) =>
+    this.#post<DiskView>(apiPath('snapshots', snapshot, 'rollback'));
+  deleteSnapshot = (snapshot: string) => this.#delete<DeleteView>(apiPath('snapshots', snapshot));
+
+  createImage = (image: ImageCreate, onProgress?: OnProgress, signal?: AbortSignal) =>
+    this.#postLong<Created<DiskView>>(apiPath('images'), image, onProgress, signal);
+  listImages = () => this.#get<DiskView[]>(apiPath('images'));
+  showImage = (image: string) => this.#get<DiskView>(apiPath('images', image));
+  renameImage = (image: string, name: string) =>
+    this.#post<DiskView>(apiPath('images', image, 'rename'), { name });
+  attachImage = (image: string) => this.#post<DiskView>(apiPath('images', image, 'attach'));
+  detachImage = (image: string, options: { force?: boolean }) =>
+    this.#post<DiskView>(apiPath('images', image, 'detach'), options);
+  mountImage = (image: string, options: { directory: string }) =>
+    this.#post<DiskView>(apiPath('images', image, 'mount'), options);
+  unmountImage = (image: string) => this.#post<DiskView>(apiPath('images', image, 'unmount'));
+  deleteImage = (image: string) => this.#delete<DeleteView>(apiPath('images', image));
+
+  listAudit = (options: { limit?: number; since_sequence?: number }) =>
+    this.#get<AuditView[]>(`${apiPrefix}/audit${queryOf(options)}`);
+
+  #get<View>(path: string): Promise<View> {
+    return this.#call<View>({ method: 'GET', path });
+  }
+
+  #post<View>(path: string, body: object = {}): Promise<View> {
+    return this.#call<View>({ method: 'POST', path, body });
+  }
+
+  #delete<View>(path: string): Promise<View> {
+    return this.#call<View>({ method: 'DELETE', path });
+  }
+
+  async #call<View>(call: Call): Promise<View> {
+    // The daemon's reply schemas are the views of types.ts, and a test holds them together.
+    return (await callDaemon(this.#socketPath, call)) as View;
+  }
+
+  async #postLong<View>(
+    path: string,
+    body: object,
+    onProgress?: OnProgress,
+    signal?: AbortSignal,
+  ): Promise<View> {
+    const call: LongCall = { method: 'POST', path, body, onProgress, signal };
+    // As in #call.
+    return (await callDaemonLong(this.#socketPath, call)) as View;
+  }
+}
+
+function queryOf(fields: Record<string, string | number | undefined>): string {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(fields)) {
+    if (value !== undefined) query.set(name, String(value));
+  }
+  return query.size === 0 ? '' : `?${query.toString()}`;
+}
