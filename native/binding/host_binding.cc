@@ -1,0 +1,80 @@
+// The host functions of src/device/addon.ts: mounts, loop devices, hardening.
+#include <napi.h>
+
+#include <memory>
+#include <string>
+
+#include "binding/arguments.h"
+#include "binding/fault.h"
+#include "binding/registry.h"
+#include "host/hardening.h"
+#include "host/loop.h"
+#include "host/mount.h"
+
+namespace keyvol {
+
+namespace {
+
+Napi::Value AttachLoopAsync(const Napi::CallbackInfo& info) {
+  const Napi::Object options = info[0].As<Napi::Object>();
+  auto device = std::make_shared<std::string>();
+  return RunAsync(
+      info.Env(),
+      [path = StringOf(options.Get("path")), read_only = BoolOf(options.Get("readOnly")), device] {
+        return AttachLoop(path, read_only, device.get());
+      },
+      [device](Napi::Env env) { return Napi::String::New(env, *device); });
+}
+
+Napi::Value MountFilesystemAsync(const Napi::CallbackInfo& info) {
+  const Napi::Object options = info[0].As<Napi::Object>();
+  MountRequest request = {.source = StringOf(options.Get("source")),
+                          .directory = StringOf(options.Get("directory")),
+                          .filesystem = StringOf(options.Get("filesystem")),
+                          .read_only = BoolOf(options.Get("readOnly")),
+                          .options = StringOf(options.Get("options"))};
+  return RunAsync(info.Env(), [request = std::move(request)] { return MountFilesystem(request); });
+}
+
+Napi::Value UnmountFilesystemAsync(const Napi::CallbackInfo& info) {
+  return RunAsync(info.Env(), [directory = StringOf(info[0]), lazy = BoolOf(info[1])] {
+    return UnmountFilesystem(directory, lazy);
+  });
+}
+
+template <Status (*operation)(const std::string&)>
+Napi::Value OnPathAsync(const Napi::CallbackInfo& info) {
+  return RunAsync(info.Env(), [path = StringOf(info[0])] { return operation(path); });
+}
+
+Napi::Value DropCachesAsync(const Napi::CallbackInfo& info) {
+  return RunAsync(info.Env(), [] { return DropCaches(); });
+}
+
+Napi::Value HardenProcessSync(const Napi::CallbackInfo& info) {
+  const Status status = HardenProcess();
+  return status.ok() ? info.Env().Undefined() : ThrowFault(info.Env(), status);
+}
+
+Napi::Value BootTimeMsSync(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(BootTimeMs()));
+}
+
+void InitHostBinding(Napi::Env env, Napi::Object exports) {
+  exports.Set("attachLoop", Napi::Function::New(env, AttachLoopAsync));
+  exports.Set("detachLoop", Napi::Function::New(env, OnPathAsync<DetachLoop>));
+  exports.Set("mountFilesystem", Napi::Function::New(env, MountFilesystemAsync));
+  exports.Set("unmountFilesystem", Napi::Function::New(env, UnmountFilesystemAsync));
+  exports.Set("syncFilesystem", Napi::Function::New(env, OnPathAsync<SyncFilesystem>));
+  exports.Set("freezeFilesystem", Napi::Function::New(env, OnPathAsync<FreezeFilesystem>));
+  exports.Set("thawFilesystem", Napi::Function::New(env, OnPathAsync<ThawFilesystem>));
+  exports.Set("dropCaches", Napi::Function::New(env, DropCachesAsync));
+  exports.Set("hardenProcess", Napi::Function::New(env, HardenProcessSync));
+  exports.Set("bootTimeMs", Napi::Function::New(env, BootTimeMsSync));
+}
+
+}  // namespace
+
+KEYVOL_BINDING(InitHostBinding);
+
+}  // namespace keyvol

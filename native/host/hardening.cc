@@ -1,0 +1,28 @@
+#include "host/hardening.h"
+
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <ctime>
+
+namespace keyvol {
+
+Status HardenProcess() {
+  if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
+    return Status::FromErrno(errno, "make the process undumpable");
+  }
+  const struct rlimit no_core = {0, 0};
+  if (setrlimit(RLIMIT_CORE, &no_core) != 0) return Status::FromErrno(errno, "forbid core dumps");
+  umask(077);
+  return Status::Ok();
+}
+
+int64_t BootTimeMs() {
+  struct timespec now = {};
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return static_cast<int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1000000;
+}
+
+}  // namespace keyvol

@@ -1,0 +1,40 @@
+// Filesystems on directories: mount, unmount, sync, freeze, thaw, page cache. Needs root.
+#ifndef KEYVOL_HOST_MOUNT_H_
+#define KEYVOL_HOST_MOUNT_H_
+
+#include <string>
+
+#include "status.h"
+
+namespace keyvol {
+
+struct MountRequest {
+  std::string source;
+  std::string directory;
+  std::string filesystem;
+  bool read_only;
+  std::string options;  // the filesystem's own, comma-separated
+};
+
+// mount(2), always nosuid and nodev.
+Status MountFilesystem(const MountRequest& request);
+
+// kBusy while files on it are open; `lazy` takes it out of the tree at once all the same.
+// kInvalidArgument when nothing is mounted there.
+Status UnmountFilesystem(const std::string& directory, bool lazy);
+
+// syncfs(2): everything written to the filesystem that holds `directory` is durable.
+Status SyncFilesystem(const std::string& directory);
+
+// FIFREEZE writes out what is dirty and makes writers wait; FITHAW lets them go on. kBusy when
+// already frozen, kInvalidArgument when not frozen.
+Status FreezeFilesystem(const std::string& directory);
+Status ThawFilesystem(const std::string& directory);
+
+// Drops every clean page, directory entry and inode of the host (the kernel has nothing finer
+// that also reaches the caches of a filesystem mounted on a loop device).
+Status DropCaches();
+
+}  // namespace keyvol
+
+#endif  // KEYVOL_HOST_MOUNT_H_
