@@ -1,0 +1,61 @@
+/** What SQLite's and the filesystem's errors mean to a caller. */
+import { Fault } from '../fault.js';
+
+const spaceCodes = new Set(['SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE', 'ENOSPC', 'EDQUOT']);
+const unusableCodes = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOENT', 'ENOTDIR', 'EISDIR', 'ELOOP']);
+const unusablePrefixes = ['SQLITE_CANTOPEN', 'SQLITE_READONLY', 'SQLITE_PERM', 'SQLITE_AUTH'];
+
+/** The error code of SQLite ("SQLITE_FULL") or the system ("ENOSPC"), or "". */
+export function errorCode(error: unknown): string {
+  if (!(error instanceof Error) || !('code' in error)) return '';
+  return typeof error.code === 'string' ? error.code : '';
+}
+
+export function isOutOfSpace(error: unknown): boolean {
+  return spaceCodes.has(errorCode(error));
+}
+
+/** True for errors that end the whole transaction, not one statement of it. */
+export function endsTransaction(error: unknown): boolean {
+  const code = errorCode(error);
+  return isOutOfSpace(error) || code.startsWith('SQLITE_IOERR') || code === 'SQLITE_NOMEM';
+}
+
+/** The Fault for an error met while working on the database at `path`. Faults pass unchanged. */
+export function storeFault(error: unknown, path: string): Fault {
+  if (error instanceof Fault) return error;
+  const code = errorCode(error);
+  if (isOutOfSpace(error)) return noSpace(path, error);
+  if (code === 'SQLITE_NOTADB' || code.startsWith('SQLITE_CORRUPT')) {
+    return new Fault(
+      'STATE_DIR_UNUSABLE',
+      `${path} is damaged or not a keyvol database (${code})`,
+      {
+        cause: error,
+        hint: 'restore it from a backup, or give another state directory',
+      },
+    );
+  }
+  if (unusableCodes.has(code) || unusablePrefixes.some((prefix) => code.startsWith(prefix))) {
+    return new Fault('STATE_DIR_UNUSABLE', `cannot open or write ${path} (${code})`, {
+      cause: error,
+      hint: 'the state directory must be on a writable filesystem and belong to the daemon',
+    });
+  }
+  if (code.startsWith('SQLITE_IOERR') || code === 'EIO') {
+    return new Fault('IO_ERROR', `cannot read or write ${path} (${code})`, { cause: error });
+  }
+  if (code.startsWith('SQLITE_BUSY')) {
+    return new Fault('BUSY', `${path} is locked by another process`, { cause: error });
+  }
+  return new Fault('INTERNAL', `a record of ${path} was refused (${code || String(error)})`, {
+    cause: error,
+  });
+}
+
+function noSpace(path: string, cause: unknown): Fault {
+  return new Fault('NO_SPACE', `no space left on the filesystem of ${path}`, {
+    cause,
+    hint: 'free some space there and try again',
+  });
+}
