@@ -203,6 +203,13 @@ export interface Addon {
   // host
   /** PR_SET_DUMPABLE 0, RLIMIT_CORE 0, umask 077. Call first in a process that meets keys. */
   hardenProcess(): void;
+  /**
+   * Takes an exclusive lock on a file, made if missing, until the process ends; answers with its
+   * descriptor, which stays open. Throws BUSY when another process holds it.
+   */
+  lockFile(path: string): number;
+  /** Becomes another program under the same process id; returns only by throwing. */
+  replaceProcess(program: string, args: readonly string[], environment: readonly string[]): never;
   /** A loop device with direct I/O and 4096-byte sectors on `path`: its name, "/dev/loop3". */
   attachLoop(options: LoopOptions): Promise<string>;
   detachLoop(device: string): Promise<void>;
