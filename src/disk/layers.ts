@@ -1,0 +1,234 @@
+/** Container files of layers: made all or nothing, opened only when they are what their record says. */
+import { randomUUID } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { stat, unlink } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '../clock.js';
+import type { Addon, ContainerHeader, DeviceLayer, Secret, WrapContext } from '../device/index.js';
+import { Fault } from '../fault.js';
+import type { KeySession } from '../kms/key-service.js';
+import type { LayerRecord } from './records.js';
+import { formatToken, parseToken } from './token.js';
+
+export const dataOffsetBytes = 1048576;
+const cipher = 'aes-xts-plain64';
+const headerSectorBytes = 4096;
+
+export interface NewLayer {
+  readonly parentId: string | null;
+  readonly sizeBytes: number;
+  readonly preallocated: boolean;
+}
+
+/** A layer with its data key; whoever holds it releases `device.dataKey`. */
+export interface OpenLayer {
+  readonly record: LayerRecord;
+  readonly device: DeviceLayer;
+}
+
+export class LayerFiles {
+  readonly #directory: string;
+  readonly #addon: Addon;
+  readonly #clock: Clock;
+  readonly #warn: (text: string) => void;
+
+  /** `warn` hears of what the user should know but that does not stop an open. */
+  constructor(stateDir: string, addon: Addon, clock: Clock, warn: (text: string) => void) {
+    this.#directory = join(stateDir, 'layers');
+    this.#addon = addon;
+    this.#clock = clock;
+    this.#warn = warn;
+    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+  }
+
+  get directory(): string {
+    return this.#directory;
+  }
+
+  path(layerId: string): string {
+    return join(this.#directory, `${layerId}.luks`);
+  }
+
+  /** Makes a container with a fresh data key; on failure nothing is left. The caller releases the key. */
+  async create(session: KeySession, layer: NewLayer): Promise<OpenLayer> {
+    const record: LayerRecord = {
+      id: randomUUID(),
+      parentId: layer.parentId,
+      keyId: session.key.id,
+      sizeBytes: layer.sizeBytes,
+      generation: 1,
+      preallocated: layer.preallocated,
+      createdAtMs: this.#clock.nowMs(),
+    };
+    const context = contextOf(record);
+    const { dataKey, wrapped } = await session.createDataKey(context);
+    try {
+      const path = this.path(record.id);
+      const token = formatToken(wrapped, context);
+      await this.#addon.createContainer(
+        {
+          path,
+          layerId: record.id,
+          sizeBytes: record.sizeBytes,
+          token,
+          preallocate: record.preallocated,
+        },
+        dataKey,
+      );
+      return { record, device: this.#deviceLayer(record, dataKey) };
+    } catch (error) {
+      dataKey.release();
+      throw error;
+    }
+  }
+
+  /** Throws HEADER_INVALID when the container is not what `record` says. The caller releases the key. */
+  async open(session: KeySession, record: LayerRecord): Promise<OpenLayer> {
+    const path = this.path(record.id);
+    const header = await this.#readHeader(record);
+    const { wrapped, context } = parseToken(header.token, record.id);
+    assertMatches(record, header, context);
+    const dataKey = await session.unwrapDataKey(wrapped, context);
+    try {
+      await this.#addon.verifyContainerKey(path, dataKey);
+      if (header.damagedCopies > 0) {
+        this.#warn(`one of the two header copies of ${path} is damaged; the other one is used`);
+      }
+      return { record, device: this.#deviceLayer(record, dataKey) };
+    } catch (error) {
+      dataKey.release();
+      throw error;
+    }
+  }
+
+  /** Opens all of a stack, top first, or none of it. The caller releases the keys. */
+  async openStack(session: KeySession, stack: readonly LayerRecord[]): Promise<OpenLayer[]> {
+    const opened = await Promise.allSettled(stack.map((record) => this.open(session, record)));
+    const failed = opened.find((result) => result.status === 'rejected');
+    const layers = opened.flatMap((result) => (result.status === 'fulfilled' ? result.value : []));
+    if (failed !== undefined) {
+      releaseLayers(layers);
+      throw failed.reason;
+    }
+    return layers;
+  }
+
+  /** Host bytes of a layer; 0 when its file is missing. */
+  async allocatedBytes(layerId: string): Promise<number> {
+    try {
+      return (await stat(this.path(layerId))).blocks * 512;
+    } catch {
+      return 0;
+    }
+  }
+
+  /** Removes a container; one that is gone already is fine. */
+  async remove(layerId: string): Promise<void> {
+    try {
+      await unlink(this.path(layerId));
+    } catch (error) {
+      if (!isNodeError(error) || error.code !== 'ENOENT') throw error;
+    }
+  }
+
+  async #readHeader(record: LayerRecord): Promise<ContainerHeader> {
+    try {
+      return await this.#addon.readContainerHeader(this.path(record.id));
+    } catch (error) {
+      if (error instanceof Fault && error.code === 'HEADER_INVALID') {
+        throw new Fault('HEADER_INVALID', `layer ${record.id}: ${error.message}`, { cause: error });
+      }
+      throw error;
+    }
+  }
+
+  #deviceLayer(record: LayerRecord, dataKey: Secret): DeviceLayer {
+    return {
+      path: this.path(record.id),
+      sizeBytes: record.sizeBytes,
+      dataKey,
+      preallocated: record.preallocated,
+    };
+  }
+}
+
+export function releaseLayers(layers: readonly OpenLayer[]): void {
+  for (const layer of layers) layer.device.dataKey.release();
+}
+
+/** Layers made for one use case: their keys are released, and unless kept their files removed. */
+export class MadeLayers {
+  readonly #files: LayerFiles;
+  readonly #made: OpenLayer[] = [];
+  #kept = false;
+
+  constructor(files: LayerFiles) {
+    this.#files = files;
+  }
+
+  async create(session: KeySession, layer: NewLayer): Promise<OpenLayer> {
+    const made = await this.#files.create(session, layer);
+    this.#made.push(made);
+    return made;
+  }
+
+  /** The records are committed: the files stay. */
+  keep(): void {
+    this.#kept = true;
+  }
+
+  /** Call in `finally`. */
+  async dispose(): Promise<void> {
+    releaseLayers(this.#made);
+    if (this.#kept) return;
+    await Promise.all(this.#made.map((made) => this.#files.remove(made.record.id)));
+  }
+}
+
+/** What a data key is bound to, all as text (DESIGN §3). */
+function contextOf(record: LayerRecord): WrapContext {
+  return {
+    layer: record.id,
+    parent: record.parentId ?? '',
+    key_id: record.keyId,
+    cipher,
+    sector_bytes: String(headerSectorBytes),
+    data_offset_bytes: String(dataOffsetBytes),
+    size_bytes: String(record.sizeBytes),
+    generation: String(record.generation),
+  };
+}
+
+/** The token's context, the record and the header must say the same, else the file was changed. */
+function assertMatches(record: LayerRecord, header: ContainerHeader, context: WrapContext): void {
+  const expected = contextOf(record);
+  const names = new Set([...Object.keys(expected), ...Object.keys(context)]);
+  for (const name of names) {
+    if (context[name] !== expected[name]) refuse(record, name, context[name], expected[name]);
+  }
+  const headerSays: [string, string, string][] = [
+    ['layer', header.layerId, record.id],
+    ['cipher', header.cipher, cipher],
+    ['sector_bytes', String(header.sectorBytes), String(headerSectorBytes)],
+    ['data_offset_bytes', String(header.dataOffsetBytes), String(dataOffsetBytes)],
+  ];
+  for (const [name, found, wanted] of headerSays) {
+    if (found !== wanted) refuse(record, name, found, wanted);
+  }
+  if (header.fileBytes < dataOffsetBytes + record.sizeBytes) {
+    const wanted = dataOffsetBytes + record.sizeBytes;
+    refuse(record, 'file size', String(header.fileBytes), String(wanted));
+  }
+}
+
+function refuse(record: LayerRecord, field: string, found = 'nothing', wanted = 'nothing'): never {
+  throw new Fault(
+    'HEADER_INVALID',
+    `layer ${record.id}: its container says ${field} ${found}, its record says ${wanted}`,
+    { hint: 'the file was changed or swapped; restore it from a backup' },
+  );
+}
+
+function isNodeError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && 'code' in error;
+}
