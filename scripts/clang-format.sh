@@ -1,0 +1,5 @@
+#!/usr/bin/env bash
+# Runs clang-format with the given options over all our C++: -i to write, --dry-run -Werror to check.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+find native test -name '*.cc' -o -name '*.h' | xargs -r clang-format "$@"
