@@ -15,7 +15,7 @@ namespace keyvol {
 // reference goes or at Wipe().
 class Secret {
  public:
-  // kNoSpace when no locked memory is left. The bytes start as zeros.
+  // 1 to 4096 bytes. kNoSpace when no locked memory is left. The bytes start as zeros.
   static Status Allocate(size_t length_bytes, std::shared_ptr<Secret>* secret);
   // Fresh bytes from the kernel's random generator.
   static Status Random(size_t length_bytes, std::shared_ptr<Secret>* secret);
@@ -37,6 +37,10 @@ class Secret {
 
 // True when this process got memfd_secret(2) memory rather than the fallback.
 bool SecretMemoryIsHidden();
+
+// Whether the two halves of a key of even length differ, in constant time: XTS with two equal
+// keys is not XTS (FIPS 140-3 IG C.I).
+bool HalvesDiffer(std::span<const std::byte> key);
 
 }  // namespace keyvol
 

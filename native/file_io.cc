@@ -1,0 +1,77 @@
+#include "file_io.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace keyvol {
+
+Status OpenRegularFile(const std::string& path, int flags, Code not_regular, UniqueFd* fd) {
+  UniqueFd opened(open(path.c_str(), flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  const bool is_link = !opened.valid() && errno == ELOOP;
+  const bool is_directory = !opened.valid() && errno == EISDIR;
+  if (!opened.valid() && !is_link && !is_directory) return Status::FromErrno(errno, "open " + path);
+  struct stat attributes {};
+  if (opened.valid() && fstat(opened.get(), &attributes) != 0) {
+    return Status::FromErrno(errno, "stat " + path);
+  }
+  if (!opened.valid() || !S_ISREG(attributes.st_mode)) {
+    return Status::Error(not_regular, path + " is not a regular file");
+  }
+  *fd = std::move(opened);
+  return Status::Ok();
+}
+
+Status CreateNewFile(const std::string& path, UniqueFd* fd) {
+  UniqueFd created(open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!created.valid()) return Status::FromErrno(errno, "create " + path);
+  if (fchmod(created.get(), 0600) != 0) {
+    const Status status = Status::FromErrno(errno, "set the mode of " + path);
+    unlink(path.c_str());
+    return status;
+  }
+  *fd = std::move(created);
+  return Status::Ok();
+}
+
+Status ReadWhole(int fd, uint64_t offset_bytes, std::span<std::byte> out, const std::string& what) {
+  while (!out.empty()) {
+    const ssize_t got = pread(fd, out.data(), out.size(), static_cast<off_t>(offset_bytes));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return Status::FromErrno(errno, what);
+    if (got == 0) {
+      std::memset(out.data(), 0, out.size());
+      return Status::Ok();
+    }
+    out = out.subspan(static_cast<size_t>(got));
+    offset_bytes += static_cast<uint64_t>(got);
+  }
+  return Status::Ok();
+}
+
+Status WriteWhole(int fd, uint64_t offset_bytes, std::span<const std::byte> data,
+                  const std::string& what) {
+  while (!data.empty()) {
+    const ssize_t put = pwrite(fd, data.data(), data.size(), static_cast<off_t>(offset_bytes));
+    if (put < 0 && errno == EINTR) continue;
+    if (put < 0) return Status::FromErrno(errno, what);
+    data = data.subspan(static_cast<size_t>(put));
+    offset_bytes += static_cast<uint64_t>(put);
+  }
+  return Status::Ok();
+}
+
+Status SyncParentDirectory(const std::string& path) {
+  const size_t slash = path.rfind('/');
+  const std::string parent = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  UniqueFd directory(open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory.valid()) return Status::FromErrno(errno, "open directory " + parent);
+  if (fsync(directory.get()) != 0) return Status::FromErrno(errno, "sync directory " + parent);
+  return Status::Ok();
+}
+
+}  // namespace keyvol

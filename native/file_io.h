@@ -1,0 +1,35 @@
+// What every part that touches files needs: careful opens and whole transfers.
+#ifndef KEYVOL_FILE_IO_H_
+#define KEYVOL_FILE_IO_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "status.h"
+#include "unique_fd.h"
+
+namespace keyvol {
+
+// Opens an existing regular file, never through a symbolic link at its end, close-on-exec, and
+// without waiting for the far end of a pipe. `not_regular` is the code for anything else than a
+// regular file.
+Status OpenRegularFile(const std::string& path, int flags, Code not_regular, UniqueFd* fd);
+
+// A new file of mode 0600 whatever the umask, open for reading and writing. kExists if `path` is
+// there already.
+Status CreateNewFile(const std::string& path, UniqueFd* fd);
+
+// Whole transfers at an offset: short ones and EINTR are repeated. What a read finds past the end
+// of the file is zeros. `what` names the operation and the thing.
+Status ReadWhole(int fd, uint64_t offset_bytes, std::span<std::byte> out, const std::string& what);
+Status WriteWhole(int fd, uint64_t offset_bytes, std::span<const std::byte> data,
+                  const std::string& what);
+
+// Makes the creation or removal of the file at `path` durable.
+Status SyncParentDirectory(const std::string& path);
+
+}  // namespace keyvol
+
+#endif  // KEYVOL_FILE_IO_H_
