@@ -1,0 +1,125 @@
+#include "container/block_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "container/fault_rules.h"
+#include "file_io.h"
+
+namespace keyvol {
+
+namespace {
+
+bool CannotDo(int error_number) { return error_number == EOPNOTSUPP || error_number == ENOSYS; }
+
+class PosixBlockFile : public BlockFile {
+ public:
+  PosixBlockFile(UniqueFd fd, std::string path)
+      : fd_(std::move(fd)),
+        path_(std::move(path)),
+        reading_("read from " + path_),
+        writing_("write to " + path_),
+        syncing_("sync " + path_),
+        punching_("punch a hole in " + path_),
+        zeroing_("zero a range of " + path_),
+        seeking_("seek in " + path_) {}
+
+  Status Read(uint64_t offset_bytes, std::span<std::byte> out) override {
+    RETURN_IF_ERROR(Faults(BlockOp::kRead, reading_));
+    return ReadWhole(fd_.get(), offset_bytes, out, reading_);
+  }
+
+  Status Write(uint64_t offset_bytes, std::span<const std::byte> data) override {
+    RETURN_IF_ERROR(Faults(BlockOp::kWrite, writing_));
+    return WriteWhole(fd_.get(), offset_bytes, data, writing_);
+  }
+
+  Status Sync() override {
+    RETURN_IF_ERROR(Faults(BlockOp::kSync, syncing_));
+    // Not repeated on EINTR: a second call could report success for pages the first one lost.
+    if (fdatasync(fd_.get()) != 0) return Status::FromErrno(errno, syncing_);
+    return Status::Ok();
+  }
+
+  Status PunchHole(uint64_t offset_bytes, uint64_t length_bytes) override {
+    RETURN_IF_ERROR(Faults(BlockOp::kPunchHole, punching_));
+    return Allocate(FALLOC_FL_PUNCH_HOLE, offset_bytes, length_bytes, punching_);
+  }
+
+  Status ZeroRange(uint64_t offset_bytes, uint64_t length_bytes) override {
+    RETURN_IF_ERROR(Faults(BlockOp::kZeroRange, zeroing_));
+    return Allocate(FALLOC_FL_ZERO_RANGE, offset_bytes, length_bytes, zeroing_);
+  }
+
+  Status SeekData(uint64_t offset_bytes, uint64_t* result_bytes) override {
+    return Seek(offset_bytes, SEEK_DATA, result_bytes);
+  }
+
+  Status SeekHole(uint64_t offset_bytes, uint64_t* result_bytes) override {
+    return Seek(offset_bytes, SEEK_HOLE, result_bytes);
+  }
+
+  uint64_t allocated_bytes() const override {
+    struct stat attributes {};
+    if (fstat(fd_.get(), &attributes) != 0) return 0;
+    return static_cast<uint64_t>(attributes.st_blocks) * 512;
+  }
+
+  void DropCache() override { posix_fadvise(fd_.get(), 0, 0, POSIX_FADV_DONTNEED); }
+
+ private:
+  Status Faults(BlockOp op, const std::string& what) {
+    if (!block_faults_armed.load(std::memory_order_relaxed)) return Status::Ok();
+    return ApplyBlockFaults(op, path_, what);
+  }
+
+  Status Allocate(int mode, uint64_t offset_bytes, uint64_t length_bytes, const std::string& what) {
+    for (;;) {
+      if (fallocate(fd_.get(), mode | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset_bytes),
+                    static_cast<off_t>(length_bytes)) == 0) {
+        return Status::Ok();
+      }
+      if (errno == EINTR) continue;
+      if (CannotDo(errno)) {
+        return Status::Error(Code::kUnsupported, "the filesystem cannot " + what, errno);
+      }
+      return Status::FromErrno(errno, what);
+    }
+  }
+
+  // The descriptor's own position moves, which nothing here reads.
+  Status Seek(uint64_t offset_bytes, int whence, uint64_t* result_bytes) {
+    const off_t found = lseek(fd_.get(), static_cast<off_t>(offset_bytes), whence);
+    if (found < 0 && errno == ENXIO) {
+      return Status::Error(Code::kOutOfRange, "no more data in " + path_, ENXIO);
+    }
+    if (found < 0) return Status::FromErrno(errno, seeking_);
+    *result_bytes = static_cast<uint64_t>(found);
+    return Status::Ok();
+  }
+
+  const UniqueFd fd_;
+  const std::string path_;
+  // Made once, so that a request allocates nothing to be able to say what failed.
+  const std::string reading_;
+  const std::string writing_;
+  const std::string syncing_;
+  const std::string punching_;
+  const std::string zeroing_;
+  const std::string seeking_;
+};
+
+}  // namespace
+
+Status BlockFile::Open(const std::string& path, bool writable, std::unique_ptr<BlockFile>* file) {
+  UniqueFd fd;
+  RETURN_IF_ERROR(OpenRegularFile(path, writable ? O_RDWR : O_RDONLY, Code::kInvalidArgument, &fd));
+  *file = std::make_unique<PosixBlockFile>(std::move(fd), path);
+  return Status::Ok();
+}
+
+}  // namespace keyvol
