@@ -1,7 +1,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "binding/arguments.h"
+#include "binding/checks.h"
 #include "binding/registry.h"
 #include "xts/xts.h"
 

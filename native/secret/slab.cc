@@ -10,7 +10,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "file_io.h"
+#include "unique_fd.h"
 
 #ifndef SYS_memfd_secret
 #define SYS_memfd_secret 447
