@@ -25,9 +25,10 @@ struct WrapLabel {
 
 using WrapContext = std::vector<std::pair<std::string, std::string>>;  // sorted inside
 
-// "KV" ‖ 1 ‖ purpose ‖ key id ‖ key version u32be ‖ nonce ‖ ciphertext ‖ tag, with prefix and
-// context as additional data. kInvalidArgument for a wrapping key that is not 32 bytes, a
-// duplicate context name, or a field over 65535 bytes.
+// "KV" ‖ 1 ‖ purpose ‖ key id ‖ key version u32be ‖ nonce ‖ ciphertext ‖ tag. The additional data
+// is the 24 bytes before the nonce, then the context; the nonce itself is covered by GCM. A data
+// key has 64 bytes with different halves, a master key 32: kInvalidArgument otherwise, and for a
+// wrapping key that is not 32 bytes, a duplicate context name, or a field over 65535 bytes.
 Status WrapKey(const Secret& wrapping_key, const Secret& key, const WrapLabel& label,
                const WrapContext& context, std::vector<uint8_t>* wrapped);
 
