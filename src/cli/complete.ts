@@ -1,0 +1,96 @@
+/** What may follow on a command line: found in the commander tree, names asked of the daemon. */
+import { Command, type Argument, type Option } from 'commander';
+import type { DaemonClient } from '../api/types.js';
+import type { CliContext } from './context.js';
+
+const namesOf: Record<string, (daemon: DaemonClient) => Promise<readonly { name: string }[]>> = {
+  key: (daemon) => daemon.listKeys(),
+  volume: (daemon) => daemon.listVolumes(),
+  image: (daemon) => daemon.listImages(),
+  snapshot: (daemon) => daemon.listSnapshots(),
+};
+
+/** Hidden; the last word is the one being typed. Prints the candidates that begin with it. */
+export function completeCommand(cli: CliContext): Command {
+  return new Command('__complete')
+    .description('what may follow, one candidate a line')
+    .argument('[words...]')
+    .action(async (words: string[], _options, self: Command) => {
+      // The noun that the words name is loaded, for it stands on this command line too.
+      const program = self.parent ?? self;
+      const typed = words.at(-1) ?? '';
+      const candidates = await candidatesAfter(program, words.slice(0, -1), typed, cli);
+      const matching = candidates.filter((candidate) => candidate.startsWith(typed));
+      cli.print(matching, (all) => all.join('\n'));
+    });
+}
+
+async function candidatesAfter(
+  program: Command,
+  before: readonly string[],
+  typed: string,
+  cli: CliContext,
+): Promise<readonly string[]> {
+  const { command, operands, pending } = walk(program, before);
+  if (pending !== undefined) return valuesOf(pending.argChoices, placeholderOf(pending), cli);
+  if (typed.startsWith('-')) return optionsOf(command, program);
+  if (command.commands.length > 0) return verbsOf(command);
+  const argument: Argument | undefined = command.registeredArguments[operands];
+  return argument === undefined ? [] : valuesOf(argument.argChoices, argument.name(), cli);
+}
+
+interface Place {
+  readonly command: Command;
+  /** How many arguments of the command have been given. */
+  readonly operands: number;
+  /** An option that waits for its value. */
+  readonly pending: Option | undefined;
+}
+
+function walk(program: Command, words: readonly string[]): Place {
+  let place: Place = { command: program, operands: 0, pending: undefined };
+  for (const word of words) place = step(place, word, program);
+  return place;
+}
+
+function step({ command, operands, pending }: Place, word: string, program: Command): Place {
+  if (pending !== undefined) return { command, operands, pending: undefined };
+  if (word.startsWith('-')) {
+    const option = [...command.options, ...program.options].find(
+      ({ short, long }) => short === word || long === word,
+    );
+    return { command, operands, pending: option?.required ? option : undefined };
+  }
+  const child = command.commands.find(
+    (known) => known.name() === word || known.aliases().includes(word),
+  );
+  if (child !== undefined) return { command: child, operands: 0, pending: undefined };
+  return { command, operands: operands + 1, pending: undefined };
+}
+
+function verbsOf(command: Command): string[] {
+  const visible = command.createHelp().visibleCommands(command);
+  return visible.map((child) => child.name());
+}
+
+function optionsOf(command: Command, program: Command): string[] {
+  const options = command === program ? program.options : [...command.options, ...program.options];
+  return options.filter((option) => !option.hidden).flatMap((option) => option.long ?? []);
+}
+
+/** "key" of "--key <key>". */
+function placeholderOf(option: Option): string {
+  return /<(.+)>/.exec(option.flags)?.[1] ?? '';
+}
+
+async function valuesOf(
+  choices: readonly string[] | undefined,
+  placeholder: string,
+  cli: CliContext,
+): Promise<readonly string[]> {
+  if (choices !== undefined) return choices;
+  const list = namesOf[placeholder];
+  if (list === undefined) return [];
+  const views = await list(await cli.connect());
+  return views.map((view) => view.name);
+}

@@ -1,0 +1,43 @@
+/** The log that a detached daemon appends to. */
+import { closeSync, existsSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { Fault } from '../../fault.js';
+
+const tailBytes = 1 << 20;
+
+export function logFileOf(stateDir: string): string {
+  return path.join(stateDir, 'log', 'keyvold.log');
+}
+
+/** What was appended since `fromBytes`, and where the file ends now; all of it if it was cut. */
+export function readSince(file: string, fromBytes: number): { text: string; endBytes: number } {
+  if (!existsSync(file)) return { text: '', endBytes: 0 };
+  const fd = openSync(file, 'r');
+  try {
+    const endBytes = fstatSync(fd).size;
+    const startBytes = fromBytes <= endBytes ? fromBytes : 0;
+    const buffer = Buffer.alloc(endBytes - startBytes);
+    const read = readSync(fd, buffer, 0, buffer.length, startBytes);
+    return { text: buffer.toString('utf8', 0, read), endBytes: startBytes + read };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** The last `count` lines, of the last MiB at most. Throws FILE_NOT_FOUND. */
+export function lastLines(file: string, count: number): { lines: string[]; endBytes: number } {
+  if (!existsSync(file)) {
+    throw new Fault('FILE_NOT_FOUND', `there is no log ${file}`, {
+      hint: 'the daemon writes it when "keyvol daemon start" starts it',
+    });
+  }
+  const { size } = statSync(file);
+  const { text, endBytes } = readSince(file, Math.max(0, size - tailBytes));
+  const lines = linesOf(text);
+  return { lines: count === 0 ? [] : lines.slice(-count), endBytes };
+}
+
+/** The lines of a text that may end with a newline. */
+export function linesOf(text: string): string[] {
+  return text.split('\n').filter((line) => line !== '');
+}

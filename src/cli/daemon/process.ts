@@ -1,0 +1,119 @@
+/** The daemon as a process: whether it runs, how it is started, when it has ended. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { Directories } from '../../api/directories.js';
+import type { DaemonClient, StatusView } from '../../api/types.js';
+import { Fault } from '../../fault.js';
+import { logFileOf } from './log-file.js';
+
+const pollMs = 25;
+
+/** What the daemon is told on its command line beside its directories. */
+export interface DaemonOptions {
+  readonly fuseDriver?: string;
+}
+
+/** The status of the daemon, or undefined if none answers. */
+export async function statusOf(daemon: DaemonClient): Promise<StatusView | undefined> {
+  try {
+    return await daemon.status();
+  } catch (error) {
+    if (error instanceof Fault && error.code === 'DAEMON_UNREACHABLE') return undefined;
+    throw error;
+  }
+}
+
+/** Starts the daemon so that it outlives this process, its output appended to its log. */
+export function spawnDetached(directories: Directories, options: DaemonOptions): ChildProcess {
+  const log = openLog(directories.stateDir);
+  try {
+    const child = spawn(process.execPath, daemonArguments(directories, options), {
+      detached: true,
+      stdio: ['ignore', log, log],
+      cwd: '/',
+    });
+    child.unref();
+    return child;
+  } finally {
+    closeSync(log);
+  }
+}
+
+/** Starts the daemon on this terminal. */
+export function spawnForeground(directories: Directories, options: DaemonOptions): ChildProcess {
+  return spawn(process.execPath, daemonArguments(directories, options), { stdio: 'inherit' });
+}
+
+function daemonArguments({ stateDir, runtimeDir }: Directories, options: DaemonOptions): string[] {
+  const main = fileURLToPath(new URL('../../daemon/main.js', import.meta.url));
+  const driver = options.fuseDriver === undefined ? [] : ['--fuse-driver', options.fuseDriver];
+  return [main, '--state-dir', stateDir, '--runtime-dir', runtimeDir, ...driver];
+}
+
+function openLog(stateDir: string): number {
+  const file = logFileOf(stateDir);
+  try {
+    mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
+    return openSync(file, 'a', 0o600);
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+    throw new Fault(
+      'STATE_DIR_UNUSABLE',
+      `state directory ${stateDir} is not writable: ${reason}`,
+      {
+        cause: error,
+        hint: 'choose another one with --state-dir',
+      },
+    );
+  }
+}
+
+/**
+ * Waits until the daemon answers or `child` has ended. Answers its status, or the exit status of
+ * `child`.
+ */
+export async function waitForStart(
+  daemon: DaemonClient,
+  child: ChildProcess,
+): Promise<StatusView | number> {
+  const ended = exitStatusOf(child);
+  for (;;) {
+    const status = await statusOf(daemon);
+    if (status !== undefined && status.pid === child.pid) return status;
+    const exitStatus = await Promise.race([ended, sleep(pollMs, undefined)]);
+    if (exitStatus !== undefined) return exitStatus;
+  }
+}
+
+/** The status with which `child` ends; 1 when a signal ended it. */
+export function exitStatusOf(child: ChildProcess): Promise<number> {
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', (code) => {
+      resolve(code ?? 1);
+    });
+  });
+}
+
+/** Answers whether the process has ended within `timeoutMs`. */
+export async function waitForEnd(pid: number, timeoutMs: number): Promise<boolean> {
+  const deadlineMs = performance.now() + timeoutMs;
+  while (isAlive(pid)) {
+    if (performance.now() > deadlineMs) return false;
+    await sleep(pollMs);
+  }
+  return true;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${String(pid)}/stat`, 'latin1');
+    // The state follows the command name in parentheses. A zombie holds nothing any more.
+    return !/^[ZX]/.test(stat.slice(stat.lastIndexOf(')') + 2));
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,17 @@
+import type { Command } from 'commander';
+import type { CliContext } from '../context.js';
+import { declare } from '../declare.js';
+import { attachedLine } from '../views.js';
+
+export function imageAttachCommand(cli: CliContext): Command {
+  return declare('attach', {
+    description: 'make an image reachable as a read-only file',
+    example: 'keyvol image attach debian',
+    statuses: [3, 4, 5, 6, 8, 9],
+  })
+    .argument('<image>', 'image name or id')
+    .action(async (image: string) => {
+      const daemon = await cli.connect();
+      cli.print(await daemon.attachImage(image), attachedLine);
+    });
+}
