@@ -111,7 +111,7 @@ function rootCommand(): Command {
 }
 
 async function nounCommand(noun: Noun, cli: CliContext, loaded: boolean): Promise<Command> {
-  const command = new Command(noun.name).description(noun.description);
+  const command = new Command(noun.name).description(noun.description).usage('<verb> [options]');
   if (!loaded) return command;
   for (const verb of await noun.verbs()) command.addCommand(verb(cli));
   return command.addHelpText('after', helpEnd(noun.example, everything));

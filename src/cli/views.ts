@@ -102,7 +102,7 @@ function attachmentFields(
 
 function exactSize(bytes: number): string {
   const size = formatSize(bytes);
-  return size.endsWith(' B') ? size : `${size} (${String(bytes)} bytes)`;
+  return bytes < 1024 ? size : `${size} (${String(bytes)} bytes)`;
 }
 
 /** "attached volume db at /run/keyvol/disks/volumes/db". */
