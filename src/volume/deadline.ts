@@ -1,0 +1,31 @@
+/** Waiting with an end. */
+
+/** The result of `work`, or of `late` when it takes longer; `work` goes on then, its failure unseen. */
+export async function within<Result>(
+  milliseconds: number,
+  work: Promise<Result>,
+  late: () => Result,
+): Promise<Result> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<Result>((resolve) => {
+    timer = setTimeout(() => resolve(late()), Math.max(0, milliseconds));
+  });
+  work.catch(() => undefined);
+  try {
+    return await Promise.race([work, timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** True when `work` succeeded in time; a failure is false, never thrown. */
+export async function succeedsWithin(
+  milliseconds: number,
+  work: Promise<unknown>,
+): Promise<boolean> {
+  const done = work.then(
+    () => true,
+    () => false,
+  );
+  return within(milliseconds, done, () => false);
+}

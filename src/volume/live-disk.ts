@@ -1,0 +1,228 @@
+/** One attached disk: its device, its FUSE file, its mount, and the gate over all three. */
+import { join } from 'node:path';
+import type { Device, FuseSession } from '../device/index.js';
+import { releaseLayers, type OpenLayer } from '../disk/layers.js';
+import type { DiskKind, DiskRecord, OnKeyLoss } from '../disk/records.js';
+import { Fault } from '../fault.js';
+import type { DiskChange, KeySession } from '../kms/key-service.js';
+import type { DiskContext } from './context.js';
+import { succeedsWithin, within } from './deadline.js';
+import type { Gated } from './key-watch.js';
+import type { Mount } from './mount.js';
+
+/** Of the second that cutting off may take (DESIGN §4). */
+const syncWithinMs = 400;
+const unmountWithinMs = 150;
+const gateWithinMs = 800;
+const allWithinMs = 950;
+
+export class LiveDisk implements Gated {
+  readonly id: string;
+  readonly kind: DiskKind;
+  readonly keyId: string;
+  readonly readOnly: boolean;
+  name: string;
+  onKeyLoss: OnKeyLoss;
+  phase: 'attaching' | 'in-use' | 'detaching' = 'attaching';
+  /** What should be mounted while the key allows it. */
+  mount: Mount | undefined;
+  readonly #context: DiskContext;
+  #device: Device | undefined;
+  /** The layers the device has open, top first. */
+  #layerIds: string[] = [];
+  /** The end of what a lost key started; a restore waits for it. */
+  #comingDown: Promise<unknown> = Promise.resolve();
+  #cut = false;
+
+  constructor(context: DiskContext, disk: DiskRecord, readOnly: boolean) {
+    this.#context = context;
+    this.id = disk.id;
+    this.kind = disk.kind;
+    this.keyId = disk.keyId;
+    this.name = disk.name;
+    this.onKeyLoss = disk.onKeyLoss;
+    this.readOnly = readOnly;
+  }
+
+  get diskName(): string {
+    return this.name;
+  }
+
+  get isOpen(): boolean {
+    return this.#device !== undefined && !this.#cut;
+  }
+
+  /** Absent until it is open, and while a restart waits for the key. */
+  get device(): Device | undefined {
+    return this.#device;
+  }
+
+  get path(): string {
+    return join(this.#fuse.mountPoint, this.#directory, this.name);
+  }
+
+  /** Opens the stack and shows its file. On failure nothing is open. */
+  async open(session: KeySession): Promise<void> {
+    const record = this.#context.records.disk(this.id);
+    if (record === undefined)
+      throw new Fault('INTERNAL', `${this.kind} ${this.name} has no record`);
+    const layers = await this.#unwrapAll(session, record.topLayerId);
+    try {
+      this.#device = await this.#context.addon.openDevice({
+        layers: layers.map((layer) => layer.device),
+        writable: !this.readOnly,
+      });
+    } finally {
+      releaseLayers(layers);
+    }
+    this.#layerIds = layers.map((layer) => layer.record.id);
+    this.#cut = false;
+    await this.#showFile(this.#device);
+  }
+
+  /** Takes the file away and closes the device; throws IO_ERROR if the last flush failed, closed all the same. */
+  async close(): Promise<void> {
+    this.phase = 'detaching';
+    const device = this.#device;
+    this.#device = undefined;
+    if (device === undefined) return;
+    this.#fuse.remove(this.id);
+    await device.close();
+  }
+
+  /** The device writes to `layer` from now on, which stands over its former top. Only while held. */
+  async swapTop(layer: OpenLayer): Promise<void> {
+    await this.#device?.swapTop(layer.device);
+    this.#layerIds.unshift(layer.record.id);
+  }
+
+  rename(name: string): void {
+    if (this.#device !== undefined) this.#fuse.rename(this.id, name);
+    this.name = name;
+  }
+
+  /** Programs, not counting our own loop device, that have the file open. */
+  foreignHandles(): number {
+    return this.#device === undefined ? 0 : this.#fuse.openHandles(this.id).others;
+  }
+
+  revokeHandles(which: 'own' | 'all'): void {
+    if (this.#device !== undefined) this.#fuse.revokeHandles(this.id, which);
+  }
+
+  async cutOff(): Promise<DiskChange | undefined> {
+    const device = this.#device;
+    if (device === undefined) return undefined;
+    const started = performance.now();
+    const elapsedMs = (): number => Math.round(performance.now() - started);
+    this.#cut = true;
+    const mount = this.mount;
+    const cleanly = mount?.isUp === true && (await unmountsInTime(mount));
+    const report = await device.cutOff(Math.max(200, gateWithinMs - elapsedMs()));
+    if (mount !== undefined && !cleanly) {
+      this.#comingDown = this.#takeDown(mount);
+      await within(allWithinMs - elapsedMs(), this.#comingDown, () => undefined);
+    }
+    return {
+      disk: this.name,
+      kind: this.kind,
+      outcome: report.flushed ? 'closed' : 'closed-unflushed',
+      tookMs: elapsedMs(),
+      ...(report.flushed ? {} : { detail: 'what was not flushed in time may be lost' }),
+    };
+  }
+
+  async restore(session: KeySession): Promise<DiskChange | undefined> {
+    const started = performance.now();
+    if (this.phase === 'detaching' || this.isOpen) return undefined;
+    const change = (outcome: DiskChange['outcome'], detail?: string): DiskChange => ({
+      disk: this.name,
+      kind: this.kind,
+      outcome,
+      tookMs: Math.round(performance.now() - started),
+      ...(detail === undefined ? {} : { detail }),
+    });
+    try {
+      await this.#comingDown;
+      await this.#reopen(session);
+      if (this.#device?.stats().poisoned === true) {
+        return change('reopen-failed', 'a flush failed before: detach it and attach it again');
+      }
+      await this.mount?.up(this.path);
+      return change('reopened');
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      return change('reopen-failed', `${why}; detach it and attach it again`);
+    }
+  }
+
+  get #fuse(): FuseSession {
+    return requireFuse(this.#context);
+  }
+
+  get #directory(): 'volumes' | 'images' {
+    return this.kind === 'image' ? 'images' : 'volumes';
+  }
+
+  async #showFile(device: Device): Promise<void> {
+    try {
+      this.#fuse.add({
+        id: this.id,
+        directory: this.#directory,
+        name: this.name,
+        device,
+        readOnly: this.readOnly,
+        uid: process.getuid?.() ?? 0,
+        gid: process.getgid?.() ?? 0,
+        mode: this.readOnly ? 0o400 : 0o600,
+      });
+    } catch (error) {
+      this.#device = undefined;
+      await device.close();
+      throw error;
+    }
+  }
+
+  /** Opens the gate again, or, after a restart that the key did not allow, for the first time. */
+  async #reopen(session: KeySession): Promise<void> {
+    if (this.#device === undefined) {
+      await this.open(session);
+      this.phase = 'in-use';
+      return;
+    }
+    const stack = this.#layerIds.map((id) => this.#context.records.layer(id));
+    const layers = await this.#context.layers.openStack(session, stack);
+    try {
+      await this.#device.restore(layers.map((layer) => layer.device.dataKey));
+      this.#cut = false;
+    } finally {
+      releaseLayers(layers);
+    }
+  }
+
+  #unwrapAll(session: KeySession, topLayerId: string): Promise<OpenLayer[]> {
+    return this.#context.layers.openStack(session, this.#context.records.stack(topLayerId));
+  }
+
+  /** The gate is closed, but programs hold files: they keep a filesystem that can reach nothing. */
+  async #takeDown(mount: Mount): Promise<void> {
+    this.revokeHandles('own');
+    const wasBusy = await mount.downAtOnce().catch(() => true);
+    // Its clean pages outlive the unmount while programs hold on to them.
+    if (wasBusy) await this.#context.addon.dropCaches().catch(() => undefined);
+  }
+}
+
+/** While the gate is open an unmount leaves a clean filesystem behind; a busy one cannot be. */
+async function unmountsInTime(mount: Mount): Promise<boolean> {
+  if (!(await succeedsWithin(syncWithinMs, mount.sync()))) return false;
+  return succeedsWithin(unmountWithinMs, mount.down());
+}
+
+/** Throws UNSUPPORTED where there is no FUSE. */
+export function requireFuse(context: Pick<DiskContext, 'fuse'>): FuseSession {
+  if (context.fuse !== undefined) return context.fuse;
+  throw new Fault('UNSUPPORTED', 'disks cannot be attached: FUSE is not available here', {
+    hint: 'run the daemon where /dev/fuse exists and can be opened',
+  });
+}

@@ -1,0 +1,194 @@
+/** The filesystem of one attached disk on one directory, through a loop device on its FUSE file. */
+import type { Addon } from '../device/index.js';
+import { Fault } from '../fault.js';
+import { detectFilesystem, makeFilesystem, mountOptions } from './filesystem.js';
+
+export interface MountSettings {
+  /** "volume db", for messages. */
+  readonly disk: string;
+  readonly directory: string;
+  readonly readOnly: boolean;
+}
+
+/**
+ * Steps on one mount run one after the other, whoever asks: a verb, or a key that comes and goes.
+ */
+export class Mount {
+  readonly directory: string;
+  readonly readOnly: boolean;
+  readonly #addon: Addon;
+  readonly #disk: string;
+  #filesystem: string | undefined;
+  #loop: string | undefined;
+  #mounted = false;
+  #abandoned = false;
+  #freezing: Promise<void> | undefined;
+  #tail: Promise<unknown> = Promise.resolve();
+
+  constructor(addon: Addon, settings: MountSettings) {
+    this.#addon = addon;
+    this.#disk = settings.disk;
+    this.directory = settings.directory;
+    this.readOnly = settings.readOnly;
+  }
+
+  get isUp(): boolean {
+    return this.#mounted;
+  }
+
+  get filesystem(): string | undefined {
+    return this.#filesystem;
+  }
+
+  get loop(): string | undefined {
+    return this.#loop;
+  }
+
+  /** Mounts `fusePath`, after making a filesystem when `mkfs` says which. On failure nothing is left. */
+  up(fusePath: string, mkfs?: string): Promise<void> {
+    return this.#next(async () => {
+      if (this.#mounted || this.#abandoned) return;
+      this.#loop = await this.#addon.attachLoop({ path: fusePath, readOnly: this.readOnly });
+      try {
+        if (mkfs !== undefined) await makeFilesystem(this.#loop, mkfs, this.#disk);
+        await this.#mount(this.#loop);
+      } catch (error) {
+        await this.#releaseLoop();
+        throw error;
+      }
+    });
+  }
+
+  /** Unmounts and gives the loop device back; throws BUSY while files are open, and stays up then. */
+  down(): Promise<void> {
+    return this.#next(async () => {
+      if (this.#mounted) await this.#unmount(false);
+      await this.#releaseLoop();
+    });
+  }
+
+  /** Like down, but a busy filesystem leaves the tree all the same. True when it was busy. */
+  downAtOnce(): Promise<boolean> {
+    return this.#next(async () => {
+      const busy = this.#mounted && !(await this.#unmountsCleanly());
+      if (busy) await this.#unmount(true);
+      await this.#releaseLoop();
+      return busy;
+    });
+  }
+
+  /** From now on `up` does nothing; whatever is up comes down. */
+  async abandon(): Promise<void> {
+    this.#abandoned = true;
+    await this.downAtOnce();
+  }
+
+  /** Writes out what is dirty. Thaws first, for a frozen filesystem must never be unmounted. */
+  async sync(): Promise<void> {
+    if (!this.#mounted) return;
+    if (this.#freezing !== undefined) await this.#thaw();
+    await this.#addon.syncFilesystem(this.directory);
+  }
+
+  /** Runs `work` while the filesystem is frozen, so that what is below it is clean. */
+  async whileFrozen<Result>(work: () => Promise<Result>): Promise<Result> {
+    if (!this.#mounted || this.readOnly) return work();
+    this.#freezing = this.#freeze();
+    try {
+      await this.#freezing;
+      return await work();
+    } finally {
+      await this.#thaw();
+    }
+  }
+
+  async #freeze(): Promise<void> {
+    try {
+      await this.#addon.freezeFilesystem(this.directory);
+    } catch (error) {
+      if (!(error instanceof Fault) || error.code === 'BUSY') throw this.#frozenByOthers(error);
+      // Not every filesystem can freeze; what is written out then is what a power cut would leave.
+      await this.#addon.syncFilesystem(this.directory);
+    }
+  }
+
+  #frozenByOthers(error: unknown): unknown {
+    if (!(error instanceof Fault)) return error;
+    return new Fault('BUSY', `${this.#disk} is frozen by another program at ${this.directory}`, {
+      cause: error,
+      hint: `fsfreeze --unfreeze ${this.directory}`,
+    });
+  }
+
+  async #thaw(): Promise<void> {
+    const freezing = this.#freezing;
+    if (freezing === undefined) return;
+    this.#freezing = undefined;
+    const froze = await freezing.then(
+      () => true,
+      () => false,
+    );
+    // It may have been thawed by someone else, or was only synced: neither is an error.
+    if (froze) await this.#addon.thawFilesystem(this.directory).catch(() => undefined);
+  }
+
+  async #mount(loop: string): Promise<void> {
+    this.#filesystem = await detectFilesystem(loop);
+    if (this.#filesystem === undefined) {
+      throw new Fault('WRONG_STATE', `${this.#disk} holds no filesystem`, {
+        hint: 'add --mkfs ext4 to make one',
+      });
+    }
+    await this.#addon.mountFilesystem({
+      source: loop,
+      directory: this.directory,
+      filesystem: this.#filesystem,
+      readOnly: this.readOnly,
+      options: mountOptions(this.#filesystem, this.readOnly),
+    });
+    this.#mounted = true;
+  }
+
+  async #unmountsCleanly(): Promise<boolean> {
+    try {
+      await this.#unmount(false);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  async #unmount(lazy: boolean): Promise<void> {
+    await this.#thaw();
+    try {
+      await this.#addon.unmountFilesystem(this.directory, lazy);
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      // Someone else has unmounted it: that is what we wanted.
+      if (error.code !== 'INVALID_ARGUMENT' && error.code !== 'FILE_NOT_FOUND') {
+        throw this.#inUse(error);
+      }
+    }
+    this.#mounted = false;
+  }
+
+  #inUse(error: Fault): Fault {
+    if (error.code !== 'BUSY') return error;
+    return new Fault('BUSY', `${this.#disk} is in use at ${this.directory}`, {
+      cause: error,
+      hint: `end the programs that use it: fuser -vm ${this.directory}`,
+    });
+  }
+
+  async #releaseLoop(): Promise<void> {
+    const loop = this.#loop;
+    this.#loop = undefined;
+    if (loop !== undefined) await this.#addon.detachLoop(loop);
+  }
+
+  #next<Result>(step: () => Promise<Result>): Promise<Result> {
+    const result = this.#tail.then(step);
+    this.#tail = result.catch(() => undefined);
+    return result;
+  }
+}
