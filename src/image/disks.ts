@@ -1,9 +1,20 @@
 /** Everything about disks behind one door, for the daemon's wiring and the routes. */
 import type { Clock } from '../clock.js';
 import type { Addon, FuseSession } from '../device/index.js';
-import type { KeyListener, KeyService } from '../kms/key-service.js';
+import type { KeyService } from '../kms/key-service.js';
 import type { Store } from '../store/store.js';
+import { DiskRecords } from '../disk/disk-records.js';
+import { collectGarbage } from '../disk/garbage.js';
+import { LayerFiles } from '../disk/layers.js';
+import type { DiskContext } from '../volume/context.js';
+import { impactOf } from '../volume/details.js';
+import { KeyWatch } from '../volume/key-watch.js';
+import { Locks } from '../volume/locks.js';
+import { restoreAttachments, shutDown } from '../volume/restart.js';
+import { VolumeService } from '../volume/volume-service.js';
 import type { ImpactedDisk, Volumes } from '../volume/volumes.js';
+import { ImageService } from './image-service.js';
+import { SnapshotService } from './snapshot-service.js';
 import type { Images, Snapshots } from './images.js';
 
 export interface DisksOptions {
@@ -13,10 +24,14 @@ export interface DisksOptions {
   /** disks.db, opened with `diskMigrations`. */
   readonly store: Store;
   readonly keys: KeyService;
+  /** The database that holds the audit table. */
+  readonly audit: Store;
   readonly addon: Addon;
   /** Absent where there is no /dev/fuse: attach and mount are refused then. */
   readonly fuse?: FuseSession;
   readonly clock: Clock;
+  /** Hears of what the user should know though the work went on; for the log. */
+  readonly warn: (text: string) => void;
 }
 
 /** Counts of disks for `keyvol status`. */
@@ -32,13 +47,61 @@ export interface Disks {
   readonly volumes: Volumes;
   readonly snapshots: Snapshots;
   readonly images: Images;
-  /** Already given to the KeyService. */
-  readonly keyListener: KeyListener;
   /** The blast radius: every disk whose data needs this key. */
   impact(keyId: string): ImpactedDisk[];
   counts(): DiskCounts;
   /** Once after a start: collects garbage and restores what was attached; says what it did and could not. */
   restore(): Promise<string[]>;
-  /** Unmounts, takes files away, closes devices; the records stay, so that a start restores them. */
-  shutdown(): Promise<void>;
+  /** Unmounts, takes files away, closes devices; says what went wrong. The records stay, so that a start restores them. */
+  shutdown(): Promise<string[]>;
+}
+
+/** Becomes the listener of `keys`, so that key states gate the disks from now on. */
+export function openDisks(options: DisksOptions): Disks {
+  const context = contextOf(options);
+  options.keys.setListener(context.watch);
+  return {
+    volumes: new VolumeService(context),
+    snapshots: new SnapshotService(context),
+    images: new ImageService(context),
+    impact: (keyId) => impactOf(context, keyId),
+    counts: () => countsOf(context),
+    restore: async () => [
+      ...(await collectGarbage(context.records, context.layers)),
+      ...(await restoreAttachments(context)),
+    ],
+    shutdown: () => shutDown(context),
+  };
+}
+
+function contextOf(options: DisksOptions): DiskContext {
+  const { stateDir, runtimeDir, store, keys, audit, addon, fuse, clock, warn } = options;
+  const records = new DiskRecords(store);
+  return {
+    stateDir,
+    runtimeDir,
+    records,
+    layers: new LayerFiles(stateDir, addon, clock, warn),
+    keys,
+    audit,
+    addon,
+    fuse,
+    clock,
+    watch: new KeyWatch({ records }),
+    locks: new Locks(),
+    live: new Map(),
+    warn,
+  };
+}
+
+function countsOf(context: DiskContext): DiskCounts {
+  const kinds = context.records.disks().map((disk) => disk.kind);
+  const live = [...context.live.values()];
+  return {
+    volumes: kinds.filter((kind) => kind === 'volume').length,
+    images: kinds.filter((kind) => kind === 'image').length,
+    snapshots: kinds.filter((kind) => kind === 'snapshot').length,
+    attached: live.length,
+    mounted: live.filter((disk) => disk.mount?.isUp === true).length,
+  };
 }

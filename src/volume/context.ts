@@ -5,6 +5,7 @@ import type { DiskRecords } from '../disk/disk-records.js';
 import type { LayerFiles } from '../disk/layers.js';
 import type { DiskRecord } from '../disk/records.js';
 import type { KeyService } from '../kms/key-service.js';
+import type { Store } from '../store/store.js';
 import type { KeyWatch } from './key-watch.js';
 import type { LiveDisk } from './live-disk.js';
 import type { Locks } from './locks.js';
@@ -15,6 +16,8 @@ export interface DiskContext {
   readonly records: DiskRecords;
   readonly layers: LayerFiles;
   readonly keys: KeyService;
+  /** The database with the audit table. */
+  readonly audit: Store;
   readonly addon: Addon;
   readonly fuse: FuseSession | undefined;
   readonly clock: Clock;

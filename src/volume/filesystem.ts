@@ -4,7 +4,7 @@ import { realpath, stat } from 'node:fs/promises';
 import { isAbsolute } from 'node:path';
 import { promisify } from 'node:util';
 import { Fault } from '../fault.js';
-import { isInside, readMounts } from './mount-table.js';
+import { isInside, readMounts, realPathOf } from './mount-table.js';
 
 const run = promisify(execFile);
 /** A fixed path: the daemon's own environment is not to choose the programs. */
@@ -89,7 +89,8 @@ export async function mountableDirectory(
   ourLoops: readonly string[],
 ): Promise<string> {
   const real = await existingDirectory(directory);
-  const home = ours.find((own) => isInside(real, own));
+  const realOurs = await Promise.all(ours.map(realPathOf));
+  const home = realOurs.find((own) => isInside(real, own));
   if (home !== undefined) {
     throw new Fault(
       'INVALID_ARGUMENT',

@@ -1,5 +1,5 @@
 /** The kernel's mounts and loop devices, as /proc and /sys show them. */
-import { readFile, readdir } from 'node:fs/promises';
+import { readFile, readdir, realpath } from 'node:fs/promises';
 import { sep } from 'node:path';
 
 export interface MountEntry {
@@ -32,10 +32,9 @@ function parseMountLine(line: string): MountEntry[] {
 
 /** The kernel writes space, tab, newline and backslash as octal. */
 function unescape(text: string): string {
-  const bytes = text.replace(/\\([0-7]{3})/g, (_, octal: string) =>
+  return text.replace(/\\([0-7]{3})/g, (_, octal: string) =>
     String.fromCharCode(parseInt(octal, 8)),
   );
-  return bytes;
 }
 
 export async function readLoops(): Promise<LoopEntry[]> {
@@ -59,4 +58,9 @@ export function isInside(path: string, directory: string): boolean {
   return (
     path === directory || path.startsWith(directory.endsWith(sep) ? directory : directory + sep)
   );
+}
+
+/** The kernel shows paths without symbolic links; a path that does not exist stays as it is. */
+export function realPathOf(path: string): Promise<string> {
+  return realpath(path).catch(() => path);
 }

@@ -1,0 +1,208 @@
+/** The verbs on images. */
+import { randomUUID } from 'node:crypto';
+import { fullName } from '../disk/lineage.js';
+import { assertDiskName } from '../disk/names.js';
+import type { DiskRecord, LayerRecord } from '../disk/records.js';
+import { insertDisk, insertLayer } from '../disk/statements.js';
+import { Fault } from '../fault.js';
+import type { Caller } from '../kms/key-service.js';
+import {
+  assertNotAttached,
+  assertNotLost,
+  attach,
+  detach,
+  mount,
+  unmount,
+} from '../volume/attachments.js';
+import { audited } from '../volume/audited.js';
+import { lineageLock, nameLock, withDisk, type DiskContext } from '../volume/context.js';
+import { detailsOf, detailsOfAll } from '../volume/details.js';
+import { freezeTop } from '../volume/freeze.js';
+import { chosenKey, keyNotChoosable } from '../volume/new-volumes.js';
+import { importRaw, openRawSource } from '../volume/raw-import.js';
+import { removeDisk } from '../volume/removal.js';
+import { renameDisk } from '../volume/volume-service.js';
+import type { CreatedDisk, DeletedDisk, DiskDetails, LongCall } from '../volume/volumes.js';
+import type { Images, NewImage } from './images.js';
+
+export class ImageService implements Images {
+  readonly #context: DiskContext;
+
+  constructor(context: DiskContext) {
+    this.#context = context;
+  }
+
+  create(image: NewImage, caller: Caller, call: LongCall = {}): Promise<CreatedDisk> {
+    const context = this.#context;
+    return audited(context, caller, 'createImage', `image ${image.name}`, async () => {
+      assertDiskName('image', image.name);
+      assertOneSource(image);
+      const id = randomUUID();
+      const remarks = await this.#make(id, image, caller, call);
+      return { disk: await this.show(id), remarks };
+    });
+  }
+
+  async list(): Promise<DiskDetails[]> {
+    return detailsOfAll(this.#context, this.#context.records.disksOfKind('image'));
+  }
+
+  async show(image: string): Promise<DiskDetails> {
+    return detailsOf(this.#context, this.#context.records.find('image', image));
+  }
+
+  rename(image: string, name: string, caller: Caller): Promise<DiskDetails> {
+    return renameDisk(this.#context, 'image', image, name, caller);
+  }
+
+  attach(image: string, caller: Caller): Promise<DiskDetails> {
+    const settings = { readOnly: true, attachedByMount: false };
+    return this.#verb('attachImage', image, caller, async (disk) => {
+      await attach(this.#context, disk, settings, caller);
+    });
+  }
+
+  detach(image: string, options: { force?: boolean }, caller: Caller): Promise<DiskDetails> {
+    return this.#verb('detachImage', image, caller, (disk) =>
+      detach(this.#context, disk, options.force ?? false),
+    );
+  }
+
+  mount(image: string, directory: string, caller: Caller): Promise<DiskDetails> {
+    return this.#verb('attachImage', image, caller, (disk) =>
+      mount(this.#context, disk, { directory }, true, caller),
+    );
+  }
+
+  unmount(image: string, caller: Caller): Promise<DiskDetails> {
+    return this.#verb('detachImage', image, caller, (disk) => unmount(this.#context, disk));
+  }
+
+  delete(image: string, caller: Caller): Promise<DeletedDisk> {
+    const context = this.#context;
+    const remove = async (disk: DiskRecord): Promise<DeletedDisk> => {
+      assertNotAttached(context, disk, 'delete');
+      return removeDisk(context, disk);
+    };
+    return audited(context, caller, 'deleteImage', `image ${image}`, () =>
+      withDisk(context, 'image', image, remove, [lineageLock]),
+    );
+  }
+
+  async #make(
+    id: string,
+    image: NewImage,
+    caller: Caller,
+    call: LongCall,
+  ): Promise<readonly string[]> {
+    if (image.file !== undefined) return this.#fromFile(id, image, image.file, caller, call);
+    if (image.snapshot !== undefined)
+      await this.#fromSnapshot(id, image.name, image.snapshot, caller);
+    if (image.volume !== undefined) await this.#fromVolume(id, image.name, image.volume, caller);
+    return [];
+  }
+
+  /** O(1): the image is what the volume's top was. */
+  async #fromVolume(id: string, name: string, volume: string, caller: Caller): Promise<void> {
+    const context = this.#context;
+    const freeze = (disk: DiskRecord): Promise<void> => {
+      context.records.assertNameFree('image', name);
+      return freezeTop(context, disk, caller, async (_session, frozen) => [
+        insertDisk(this.#record(id, name, frozen, `volume:${disk.name}`)),
+      ]);
+    };
+    await withDisk(context, 'volume', volume, freeze, [nameLock('image', name)]);
+  }
+
+  /** A snapshot is read-only already, so the image shares its layers and nothing is made. */
+  async #fromSnapshot(id: string, name: string, asked: string, caller: Caller): Promise<void> {
+    const context = this.#context;
+    const found = context.records.findSnapshot(asked);
+    await context.locks.run([found.id, nameLock('image', name)], async () => {
+      const snapshot = context.records.findSnapshot(found.id);
+      context.records.assertNameFree('image', name);
+      assertNotLost(snapshot);
+      const source = `snapshot:${fullName(context.records, snapshot)}`;
+      const top = context.records.layer(snapshot.topLayerId);
+      await context.keys.withKey(snapshot.keyId, caller, () =>
+        context.records.commit([insertDisk(this.#record(id, name, top, source))]),
+      );
+    });
+  }
+
+  async #fromFile(
+    id: string,
+    image: NewImage,
+    file: string,
+    caller: Caller,
+    call: LongCall,
+  ): Promise<readonly string[]> {
+    const context = this.#context;
+    return context.locks.run([nameLock('image', image.name)], async () => {
+      context.records.assertNameFree('image', image.name);
+      const source = await openRawSource(file);
+      try {
+        const key = await chosenKey(context, image.key, 'ims', caller);
+        const settings = {
+          disk: `image ${image.name}`,
+          keyId: key.id,
+          sizeBytes: source.diskBytes,
+          preallocated: false,
+        };
+        await importRaw(context, source, settings, caller, call, (layer) =>
+          context.records.commit([
+            insertLayer(layer),
+            insertDisk(this.#record(id, image.name, layer, `file:${file}`)),
+          ]),
+        );
+        return source.remarks;
+      } finally {
+        await source.file.close();
+      }
+    });
+  }
+
+  #record(id: string, name: string, top: LayerRecord, source: string): DiskRecord {
+    return {
+      id,
+      kind: 'image',
+      name,
+      volumeId: null,
+      topLayerId: top.id,
+      keyId: top.keyId,
+      sizeBytes: top.sizeBytes,
+      state: 'active',
+      stateReason: '',
+      onKeyLoss: 'deny',
+      source,
+      createdAtMs: this.#context.clock.nowMs(),
+    };
+  }
+
+  #verb(
+    action: 'attachImage' | 'detachImage',
+    image: string,
+    caller: Caller,
+    work: (disk: DiskRecord) => Promise<void>,
+  ): Promise<DiskDetails> {
+    return audited(this.#context, caller, action, `image ${image}`, () =>
+      withDisk(this.#context, 'image', image, async (disk) => {
+        await work(disk);
+        return this.show(disk.id);
+      }),
+    );
+  }
+}
+
+function assertOneSource(image: NewImage): void {
+  const { name, volume, snapshot, file, key } = image;
+  const sources = [volume, snapshot, file].filter((one) => one !== undefined);
+  if (sources.length !== 1) {
+    throw new Fault('INVALID_ARGUMENT', `image ${name} needs exactly one source`, {
+      hint: 'give one of --volume, --snapshot and --file',
+    });
+  }
+  if (key !== undefined && file === undefined) {
+    throw keyNotChoosable(`image ${name}`, volume ?? snapshot ?? '');
+  }
+}

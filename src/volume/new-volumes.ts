@@ -1,0 +1,295 @@
+/** New volumes: empty, from an image or snapshot, from a raw file, and clones. All or nothing. */
+import { randomUUID } from 'node:crypto';
+import { MadeLayers } from '../disk/layers.js';
+import { fullName } from '../disk/lineage.js';
+import { assertDiskName } from '../disk/names.js';
+import type { DiskRecord, LayerRecord, OnKeyLoss } from '../disk/records.js';
+import {
+  assertDiskSize,
+  assertFreeSpace,
+  containerOverheadBytes,
+  roundUpToSector,
+} from '../disk/sizes.js';
+import { insertDisk, insertLayer } from '../disk/statements.js';
+import { Fault } from '../fault.js';
+import type { Caller, MasterKey } from '../kms/key-service.js';
+import { assertNotLost } from './attachments.js';
+import { nameLock, withDisk, type DiskContext } from './context.js';
+import { assertDepth, freezeTop } from './freeze.js';
+import { importRaw, openRawSource } from './raw-import.js';
+import type { LongCall, NewVolume } from './volumes.js';
+
+export interface MadeVolume {
+  readonly id: string;
+  readonly remarks: readonly string[];
+}
+
+/** Throws before anything is written unless names, sizes, sources and the key's state allow it. */
+export async function createVolume(
+  context: DiskContext,
+  volume: NewVolume,
+  caller: Caller,
+  call: LongCall,
+): Promise<MadeVolume> {
+  assertDiskName('volume', volume.name);
+  assertPolicy(volume.onKeyLoss ?? 'deny');
+  if (volume.sizeBytes !== undefined) assertDiskSize(volume.sizeBytes);
+  assertOneSource(volume);
+  const { image, snapshot, file } = volume;
+  if (image !== undefined) {
+    return inheriting(context, volume, caller, context.records.find('image', image));
+  }
+  if (snapshot !== undefined) {
+    return inheriting(context, volume, caller, context.records.findSnapshot(snapshot));
+  }
+  return context.locks.run([nameLock('volume', volume.name)], async () => {
+    context.records.assertNameFree('volume', volume.name);
+    if (file !== undefined) return fromFile(context, volume, file, caller, call);
+    return empty(context, volume, caller);
+  });
+}
+
+/** Both get a new top over what was the volume's; neither sees what the other writes from now on. */
+export async function cloneVolume(
+  context: DiskContext,
+  nameOrId: string,
+  name: string,
+  caller: Caller,
+): Promise<string> {
+  assertDiskName('volume', name);
+  const id = randomUUID();
+  const locks = [nameLock('volume', name)];
+  const clone = async (volume: DiskRecord): Promise<void> => {
+    context.records.assertNameFree('volume', name);
+    await freezeTop(context, volume, caller, async (session, frozen, made) => {
+      const { sizeBytes } = frozen;
+      const top = await made.create(session, {
+        parentId: frozen.id,
+        sizeBytes,
+        preallocated: false,
+      });
+      const source = `volume:${volume.name}`;
+      const record = volumeRecord(
+        context,
+        { id, name, source, onKeyLoss: volume.onKeyLoss },
+        top.record,
+      );
+      return [insertLayer(top.record), insertDisk(record)];
+    });
+  };
+  await withDisk(context, 'volume', nameOrId, clone, locks);
+  return id;
+}
+
+/** `suspend` belongs to the policies, but waits for mounted filesystems that can be frozen. */
+export function assertPolicy(policy: OnKeyLoss): void {
+  if (policy !== 'suspend') return;
+  throw new Fault('UNSUPPORTED', 'the policy suspend is not supported yet', {
+    hint: 'choose deny or until-detach',
+  });
+}
+
+function assertOneSource(volume: NewVolume): void {
+  const sources = [volume.image, volume.snapshot, volume.file].filter((one) => one !== undefined);
+  if (sources.length > 1) {
+    throw new Fault('INVALID_ARGUMENT', `volume ${volume.name} can have only one source`, {
+      hint: 'give one of --image, --snapshot and --file',
+    });
+  }
+  if (sources.length === 0 && volume.sizeBytes === undefined) {
+    throw new Fault('INVALID_ARGUMENT', `volume ${volume.name} needs a size`, {
+      hint: 'add --size 10G, or a source',
+    });
+  }
+  if (volume.key !== undefined && (volume.image ?? volume.snapshot) !== undefined) {
+    throw keyNotChoosable(`volume ${volume.name}`, volume.image ?? volume.snapshot ?? '');
+  }
+}
+
+/** The master key is inherited (EVS-inheritance, IMS-08). */
+export function keyNotChoosable(disk: string, source: string): Fault {
+  return new Fault(
+    'KEY_NOT_CHOOSABLE',
+    `the key of ${disk} is that of ${source}; it cannot be chosen`,
+    {
+      hint: 'leave out --key',
+    },
+  );
+}
+
+async function empty(context: DiskContext, volume: NewVolume, caller: Caller): Promise<MadeVolume> {
+  const key = await chosenKey(context, volume.key, 'evs', caller);
+  const sizeBytes = volume.sizeBytes ?? 0;
+  const preallocated = volume.preallocate ?? false;
+  await assertRoom(context, sizeBytes, preallocated);
+  return overLayer(
+    context,
+    volume,
+    caller,
+    key.id,
+    { parentId: null, sizeBytes, preallocated },
+    '',
+  );
+}
+
+async function inheriting(
+  context: DiskContext,
+  volume: NewVolume,
+  caller: Caller,
+  found: DiskRecord,
+): Promise<MadeVolume> {
+  return context.locks.run([found.id, nameLock('volume', volume.name)], async () => {
+    const source = context.records.disk(found.id);
+    if (source === undefined) {
+      throw new Fault('WRONG_STATE', `${found.kind} ${found.name} was deleted meanwhile`);
+    }
+    context.records.assertNameFree('volume', volume.name);
+    assertNotLost(source);
+    assertDepth(context, source);
+    context.keys.assertUsable(source.keyId);
+    const sizeBytes = volume.sizeBytes ?? source.sizeBytes;
+    const sourceName = `${source.kind} ${fullName(context.records, source)}`;
+    assertNotSmaller(volume.name, sizeBytes, sourceName, source.sizeBytes);
+    const preallocated = volume.preallocate ?? false;
+    await assertRoom(context, sizeBytes, preallocated);
+    const layer = { parentId: source.topLayerId, sizeBytes, preallocated };
+    return overLayer(context, volume, caller, source.keyId, layer, sourceName.replace(' ', ':'));
+  });
+}
+
+async function fromFile(
+  context: DiskContext,
+  volume: NewVolume,
+  file: string,
+  caller: Caller,
+  call: LongCall,
+): Promise<MadeVolume> {
+  const source = await openRawSource(file);
+  try {
+    const sizeBytes = volume.sizeBytes ?? source.diskBytes;
+    assertNotSmaller(volume.name, sizeBytes, file, source.diskBytes);
+    const key = await chosenKey(context, volume.key, 'evs', caller);
+    const id = randomUUID();
+    const settings = {
+      disk: `volume ${volume.name}`,
+      keyId: key.id,
+      sizeBytes,
+      preallocated: volume.preallocate ?? false,
+    };
+    await importRaw(context, source, settings, caller, call, (layer) => {
+      const naming = namingOf(volume, id, `file:${file}`);
+      return commitOver(context, naming, layer);
+    });
+    return { id, remarks: source.remarks };
+  } finally {
+    await source.file.close();
+  }
+}
+
+async function overLayer(
+  context: DiskContext,
+  volume: NewVolume,
+  caller: Caller,
+  keyId: string,
+  layer: { parentId: string | null; sizeBytes: number; preallocated: boolean },
+  source: string,
+): Promise<MadeVolume> {
+  const id = randomUUID();
+  await context.keys.withKey(keyId, caller, async (session) => {
+    const made = new MadeLayers(context.layers);
+    try {
+      const top = await made.create(session, layer);
+      await commitOver(context, namingOf(volume, id, source), top.record);
+      made.keep();
+    } catch (error) {
+      throw tooLarge(error, layer.sizeBytes);
+    } finally {
+      await made.dispose();
+    }
+  });
+  return { id, remarks: [] };
+}
+
+interface Naming {
+  readonly id: string;
+  readonly name: string;
+  readonly source: string;
+  readonly onKeyLoss: OnKeyLoss;
+}
+
+function namingOf(volume: NewVolume, id: string, source: string): Naming {
+  return { id, name: volume.name, source, onKeyLoss: volume.onKeyLoss ?? 'deny' };
+}
+
+async function commitOver(context: DiskContext, naming: Naming, top: LayerRecord): Promise<void> {
+  await context.records.commit([insertLayer(top), insertDisk(volumeRecord(context, naming, top))]);
+}
+
+function volumeRecord(context: DiskContext, naming: Naming, top: LayerRecord): DiskRecord {
+  return {
+    ...naming,
+    kind: 'volume',
+    volumeId: null,
+    topLayerId: top.id,
+    keyId: top.keyId,
+    sizeBytes: top.sizeBytes,
+    state: 'available',
+    stateReason: '',
+    createdAtMs: context.clock.nowMs(),
+  };
+}
+
+/** The named key, or the service's default one; throws when it is not usable. */
+export async function chosenKey(
+  context: DiskContext,
+  nameOrId: string | undefined,
+  service: 'evs' | 'ims',
+  caller: Caller,
+): Promise<MasterKey> {
+  if (nameOrId === undefined) return context.keys.defaultKey(service, caller);
+  const key = context.keys.findKey(nameOrId);
+  context.keys.assertUsable(key.id);
+  return key;
+}
+
+async function assertRoom(
+  context: DiskContext,
+  sizeBytes: number,
+  preallocated: boolean,
+): Promise<void> {
+  const neededBytes = containerOverheadBytes + (preallocated ? sizeBytes : 0);
+  await assertFreeSpace(context.layers.directory, neededBytes);
+}
+
+function assertNotSmaller(
+  name: string,
+  sizeBytes: number,
+  source: string,
+  sourceBytes: number,
+): void {
+  if (sizeBytes >= sourceBytes) return;
+  throw new Fault(
+    'INVALID_SIZE',
+    `volume ${name} of ${sizeBytes} bytes would be smaller than ${source} of ${sourceBytes} bytes`,
+    { hint: `give at least ${roundUpToSector(sourceBytes)}, or leave out --size` },
+  );
+}
+
+/** A sparse file needs no space, so a file that cannot be made that long is too long for its host. */
+function tooLarge(error: unknown, sizeBytes: number): unknown {
+  if (
+    !(error instanceof Fault) ||
+    error.code !== 'NO_SPACE' ||
+    !/EFBIG|too large/i.test(error.message)
+  ) {
+    return error;
+  }
+  return new Fault(
+    'INVALID_SIZE',
+    `the host's filesystem cannot hold a file of ${sizeBytes} bytes`,
+    {
+      cause: error,
+      hint: 'choose a smaller size',
+    },
+  );
+}

@@ -1,0 +1,177 @@
+/** A raw file or block device becomes the bottom layer of a new disk. */
+import { open, readFile, type FileHandle } from 'node:fs/promises';
+import type { Device } from '../device/index.js';
+import { MadeLayers } from '../disk/layers.js';
+import type { LayerRecord } from '../disk/records.js';
+import { assertFreeSpace, containerOverheadBytes, roundUpToSector } from '../disk/sizes.js';
+import { sectorBytes } from '../disk/sizes.js';
+import { Fault } from '../fault.js';
+import type { Caller } from '../kms/key-service.js';
+import type { DiskContext } from './context.js';
+import { Operation } from './operation.js';
+import type { LongCall } from './volumes.js';
+
+const chunkBytes = 1048576;
+const zeroSector = Buffer.alloc(sectorBytes);
+
+export interface RawSource {
+  readonly file: FileHandle;
+  readonly path: string;
+  readonly fileBytes: number;
+  /** Rounded up to whole sectors. */
+  readonly diskBytes: number;
+  readonly remarks: readonly string[];
+}
+
+/** Opens a raw source. The caller closes `file`. Throws FILE_NOT_FOUND, INVALID_ARGUMENT, INVALID_SIZE. */
+export async function openRawSource(path: string): Promise<RawSource> {
+  const file = await openFile(path);
+  try {
+    const fileBytes = await sizeOf(file, path);
+    if (fileBytes === 0) throw new Fault('INVALID_SIZE', `${path} is empty`);
+    const diskBytes = roundUpToSector(fileBytes);
+    const padding = diskBytes - fileBytes;
+    const remarks =
+      padding === 0 ? [] : [`padded by ${padding} bytes to a multiple of ${sectorBytes}`];
+    return { file, path, fileBytes, diskBytes, remarks };
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
+
+export interface ImportSettings {
+  /** "image debian", for messages. */
+  readonly disk: string;
+  readonly keyId: string;
+  readonly sizeBytes: number;
+  readonly preallocated: boolean;
+}
+
+/**
+ * Copies `source` into a new layer, leaving zero sectors unwritten, and calls `keep` with the
+ * flushed layer to commit its records. All or nothing: a failure, a lost key or an abort leaves no file.
+ */
+export async function importRaw(
+  context: DiskContext,
+  source: RawSource,
+  settings: ImportSettings,
+  caller: Caller,
+  call: LongCall,
+  keep: (layer: LayerRecord) => Promise<void>,
+): Promise<void> {
+  if (settings.preallocated) {
+    await assertFreeSpace(context.layers.directory, settings.sizeBytes + containerOverheadBytes);
+  }
+  const made = new MadeLayers(context.layers);
+  const operation = new Operation(context, settings.keyId, `import of ${settings.disk}`);
+  try {
+    const { device, record } = await context.keys.withKey(settings.keyId, caller, async (key) => {
+      const { sizeBytes, preallocated } = settings;
+      const layer = await made.create(key, { parentId: null, sizeBytes, preallocated });
+      const opened = await operation.open(layer.device);
+      layer.device.dataKey.release();
+      return { device: opened, record: layer.record };
+    });
+    await copy(source, device, call);
+    await operation.close();
+    await keep(record);
+    made.keep();
+  } catch (error) {
+    // A key lost on the way says more than the I/O error it led to.
+    if (error instanceof Fault && error.code === 'GATE_CLOSED') {
+      context.keys.assertUsable(settings.keyId);
+    }
+    throw error;
+  } finally {
+    await operation.close().catch(() => undefined);
+    await made.dispose();
+  }
+}
+
+async function copy(source: RawSource, device: Device, call: LongCall): Promise<void> {
+  const totalBytes = source.fileBytes;
+  let doneBytes = 0;
+  // Two buffers: the next chunk is read while the last one is encrypted and written.
+  let [filling, writing] = [Buffer.alloc(chunkBytes), Buffer.alloc(chunkBytes)];
+  let written: Promise<void> = Promise.resolve();
+  try {
+    while (doneBytes < totalBytes) {
+      assertNotAborted(call);
+      const wantedBytes = Math.min(chunkBytes, totalBytes - doneBytes);
+      await readFully(source, filling, doneBytes, wantedBytes);
+      await written;
+      [filling, writing] = [writing, filling];
+      written = writeSectors(device, writing.subarray(0, roundUpToSector(wantedBytes)), doneBytes);
+      // Awaited in the next round; until then its failure is not unhandled.
+      written.catch(() => undefined);
+      doneBytes += wantedBytes;
+      call.onProgress?.({ doneBytes, totalBytes });
+    }
+  } finally {
+    await written;
+  }
+  await device.flush();
+}
+
+/** Writes the runs of sectors that are not all zero; the others read as zeros unwritten. */
+async function writeSectors(device: Device, chunk: Buffer, offsetBytes: number): Promise<void> {
+  let runStart = 0;
+  for (let at = 0; at <= chunk.length; at += sectorBytes) {
+    const isData = at < chunk.length && !chunk.subarray(at, at + sectorBytes).equals(zeroSector);
+    if (isData) continue;
+    if (at > runStart) await device.write(chunk.subarray(runStart, at), offsetBytes + runStart);
+    runStart = at + sectorBytes;
+  }
+}
+
+/** Fills `lengthBytes` of `buffer` and zeros up to the next sector. */
+async function readFully(
+  source: RawSource,
+  buffer: Buffer,
+  offsetBytes: number,
+  lengthBytes: number,
+): Promise<void> {
+  let doneBytes = 0;
+  while (doneBytes < lengthBytes) {
+    const position = offsetBytes + doneBytes;
+    const { bytesRead } = await source.file.read(
+      buffer,
+      doneBytes,
+      lengthBytes - doneBytes,
+      position,
+    );
+    if (bytesRead === 0)
+      throw new Fault('IO_ERROR', `${source.path} became shorter while it was read`);
+    doneBytes += bytesRead;
+  }
+  buffer.fill(0, lengthBytes, roundUpToSector(lengthBytes));
+}
+
+export function assertNotAborted(call: LongCall): void {
+  if (call.signal?.aborted === true) throw new Fault('INTERRUPTED', 'stopped on request');
+}
+
+async function openFile(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'r');
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'ENOENT' || code === 'ENOTDIR') {
+      throw new Fault('FILE_NOT_FOUND', `there is no file ${path}`, { cause: error });
+    }
+    throw new Fault('PERMISSION_DENIED', `cannot open ${path} (${String(code)})`, { cause: error });
+  }
+}
+
+/** stat(2) says 0 for a block device; sysfs knows its size in units of 512 bytes. */
+async function sizeOf(file: FileHandle, path: string): Promise<number> {
+  const found = await file.stat();
+  if (found.isFile()) return found.size;
+  if (found.isBlockDevice()) {
+    const major = (found.rdev >> 8) & 0xfff;
+    const minor = (found.rdev & 0xff) | ((found.rdev >> 12) & 0xfff00);
+    return Number(await readFile(`/sys/dev/block/${major}:${minor}/size`, 'utf8')) * 512;
+  }
+  throw new Fault('INVALID_ARGUMENT', `${path} is not a regular file or block device`);
+}

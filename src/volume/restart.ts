@@ -1,0 +1,75 @@
+/** A start brings back what was attached and mounted; a stop leaves the records for it. */
+import { fullName } from '../disk/lineage.js';
+import type { AttachmentRecord, DiskRecord } from '../disk/records.js';
+import { Fault } from '../fault.js';
+import type { DiskContext } from './context.js';
+import { LiveDisk } from './live-disk.js';
+import { Mount } from './mount.js';
+
+const caller = { principal: 'daemon' };
+
+/** Attaches and mounts what the records say, and says for each disk what it did or could not. */
+export async function restoreAttachments(context: DiskContext): Promise<string[]> {
+  const attachments = context.records.attachments();
+  const said = await Promise.all(attachments.map((record) => restoreOne(context, record)));
+  return said.flat();
+}
+
+/** Unmounts filesystems, takes files away, closes devices. Never throws; says what went wrong. */
+export async function shutDown(context: DiskContext): Promise<string[]> {
+  const said = await Promise.all([...context.live.values()].map((live) => stop(context, live)));
+  return said.flat();
+}
+
+async function restoreOne(context: DiskContext, record: AttachmentRecord): Promise<string[]> {
+  const disk = context.records.disk(record.diskId);
+  if (disk === undefined || context.fuse === undefined) return [];
+  const live = new LiveDisk(context, disk, record.readOnly);
+  if (record.mountedAt !== null) {
+    const { mountedAt: directory, readOnly } = record;
+    const settings = { disk: `${disk.kind} ${disk.name}`, directory, readOnly };
+    live.mount = new Mount(context.addon, settings);
+  }
+  // Even if its key does not allow it now: it goes on when the key is enabled again.
+  context.watch.register(live);
+  context.live.set(disk.id, live);
+  const name = `${disk.kind} ${fullName(context.records, disk)}`;
+  return [await bringUp(context, disk, live, name)];
+}
+
+async function bringUp(
+  context: DiskContext,
+  disk: DiskRecord,
+  live: LiveDisk,
+  name: string,
+): Promise<string> {
+  try {
+    await context.keys.withKey(disk.keyId, caller, (session) => live.open(session));
+    live.phase = 'in-use';
+    if (live.mount === undefined) return `attached ${name} again`;
+    await live.mount.up(live.path);
+    return `mounted ${name} at ${live.mount.directory} again`;
+  } catch (error) {
+    live.phase = 'in-use';
+    const why = error instanceof Fault ? error.message : String(error);
+    return `could not restore ${name}: ${why}`;
+  }
+}
+
+async function stop(context: DiskContext, live: LiveDisk): Promise<string[]> {
+  const said: string[] = [];
+  const tell = (error: unknown): void => {
+    said.push(
+      `${live.kind} ${live.name}: ${error instanceof Error ? error.message : String(error)}`,
+    );
+  };
+  live.phase = 'detaching';
+  if (live.mount !== undefined) {
+    await live.mount.sync().catch(tell);
+    await live.mount.abandon().catch(tell);
+  }
+  await live.close().catch(tell);
+  context.watch.unregister(live);
+  context.live.delete(live.id);
+  return said;
+}

@@ -1,0 +1,160 @@
+/** The verbs on volumes. */
+import { assertDiskName } from '../disk/names.js';
+import type { DiskRecord, OnKeyLoss } from '../disk/records.js';
+import { setName, setPolicy } from '../disk/statements.js';
+import { Fault } from '../fault.js';
+import type { Caller } from '../kms/key-service.js';
+import { assertNotAttached, attach, detach, mount, unmount } from './attachments.js';
+import { audited, auditedRefusals } from './audited.js';
+import { lineageLock, nameLock, withDisk, type DiskContext } from './context.js';
+import { detailsOf, detailsOfAll } from './details.js';
+import { exportKey } from './export-key.js';
+import { assertPolicy, cloneVolume, createVolume } from './new-volumes.js';
+import { removeDisk } from './removal.js';
+import type {
+  CreatedDisk,
+  DeletedDisk,
+  DiskDetails,
+  LongCall,
+  MountRequest,
+  NewVolume,
+  Volumes,
+} from './volumes.js';
+
+export class VolumeService implements Volumes {
+  readonly #context: DiskContext;
+
+  constructor(context: DiskContext) {
+    this.#context = context;
+  }
+
+  create(volume: NewVolume, caller: Caller, call: LongCall = {}): Promise<CreatedDisk> {
+    const context = this.#context;
+    return audited(context, caller, 'createVolume', `volume ${volume.name}`, async () => {
+      const { id, remarks } = await createVolume(context, volume, caller, call);
+      return { disk: await this.show(id), remarks };
+    });
+  }
+
+  clone(volume: string, name: string, caller: Caller): Promise<DiskDetails> {
+    const context = this.#context;
+    return audited(context, caller, 'createVolume', `volume ${name}`, async () =>
+      this.show(await cloneVolume(context, volume, name, caller)),
+    );
+  }
+
+  async list(): Promise<DiskDetails[]> {
+    return detailsOfAll(this.#context, this.#context.records.disksOfKind('volume'));
+  }
+
+  async show(volume: string): Promise<DiskDetails> {
+    return detailsOf(this.#context, this.#context.records.find('volume', volume));
+  }
+
+  rename(volume: string, name: string, caller: Caller): Promise<DiskDetails> {
+    return renameDisk(this.#context, 'volume', volume, name, caller);
+  }
+
+  setOnKeyLoss(volume: string, policy: OnKeyLoss, caller: Caller): Promise<DiskDetails> {
+    return this.#verb('updateVolume', volume, caller, async (disk) => {
+      assertPolicy(policy);
+      await this.#context.records.commit([setPolicy(disk.id, policy)]);
+      const live = this.#context.live.get(disk.id);
+      if (live !== undefined) live.onKeyLoss = policy;
+    });
+  }
+
+  attach(volume: string, options: { readOnly?: boolean }, caller: Caller): Promise<DiskDetails> {
+    const settings = { readOnly: options.readOnly ?? false, attachedByMount: false };
+    return this.#verb('attachVolume', volume, caller, async (disk) => {
+      await attach(this.#context, disk, settings, caller);
+    });
+  }
+
+  detach(volume: string, options: { force?: boolean }, caller: Caller): Promise<DiskDetails> {
+    return this.#verb('detachVolume', volume, caller, (disk) =>
+      detach(this.#context, disk, options.force ?? false),
+    );
+  }
+
+  mount(volume: string, request: MountRequest, caller: Caller): Promise<DiskDetails> {
+    return this.#verb('attachVolume', volume, caller, (disk) =>
+      mount(this.#context, disk, request, request.readOnly ?? false, caller),
+    );
+  }
+
+  unmount(volume: string, caller: Caller): Promise<DiskDetails> {
+    return this.#verb('detachVolume', volume, caller, (disk) => unmount(this.#context, disk));
+  }
+
+  delete(volume: string, caller: Caller): Promise<DeletedDisk> {
+    const context = this.#context;
+    const remove = async (disk: DiskRecord): Promise<DeletedDisk> => {
+      assertNotAttached(context, disk, 'delete');
+      this.#assertNoSnapshots(disk);
+      return removeDisk(context, disk);
+    };
+    return audited(context, caller, 'deleteVolume', `volume ${volume}`, () =>
+      withDisk(context, 'volume', volume, remove, [lineageLock]),
+    );
+  }
+
+  exportKey(
+    volume: string,
+    file: string,
+    caller: Caller,
+    call: LongCall = {},
+  ): Promise<{ file: string; container: string }> {
+    const context = this.#context;
+    return auditedRefusals(context, caller, 'exportKey', `volume ${volume}`, () =>
+      withDisk(context, 'volume', volume, (disk) => exportKey(context, disk, file, caller, call)),
+    );
+  }
+
+  /** One verb on one volume, under its lock, with its audit record; answers with what it is then. */
+  #verb(
+    action: 'updateVolume' | 'attachVolume' | 'detachVolume',
+    volume: string,
+    caller: Caller,
+    work: (disk: DiskRecord) => Promise<void>,
+  ): Promise<DiskDetails> {
+    return audited(this.#context, caller, action, `volume ${volume}`, () =>
+      withDisk(this.#context, 'volume', volume, async (disk) => {
+        await work(disk);
+        return this.show(disk.id);
+      }),
+    );
+  }
+
+  #assertNoSnapshots(disk: DiskRecord): void {
+    const snapshots = this.#context.records.snapshotsOf(disk.id);
+    if (snapshots.length === 0) return;
+    const names = snapshots.map((snapshot) => `${disk.name}@${snapshot.name}`).join(', ');
+    throw new Fault('WRONG_STATE', `volume ${disk.name} has snapshots: ${names}`, {
+      hint: 'delete its snapshots first',
+    });
+  }
+}
+
+/** The new name of a volume or image, attached or not. */
+export function renameDisk(
+  context: DiskContext,
+  kind: 'volume' | 'image',
+  nameOrId: string,
+  name: string,
+  caller: Caller,
+): Promise<DiskDetails> {
+  const action = kind === 'volume' ? 'updateVolume' : 'updateImage';
+  const rename = async (disk: DiskRecord): Promise<DiskDetails> => {
+    if (disk.name !== name) {
+      context.records.assertNameFree(kind, name);
+      await context.records.commit([setName(disk.id, name)]);
+      context.live.get(disk.id)?.rename(name);
+    }
+    return detailsOf(context, context.records.find(kind, disk.id));
+  };
+  return audited(context, caller, action, `${kind} ${nameOrId}`, async () => {
+    assertDiskName(kind, name);
+    return withDisk(context, kind, nameOrId, rename, [nameLock(kind, name)]);
+  });
+}
