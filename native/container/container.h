@@ -34,12 +34,15 @@ struct ContainerHeader {
 };
 
 // Makes the file, fsyncs it and its directory. On any failure nothing is left behind.
+// kInvalidArgument for a key that is no data key, or a token whose context names another layer or
+// size than the options.
 Status CreateContainer(const ContainerOptions& options, const Secret& data_key);
 
 // Reads and validates a header without ever writing to the file (a private copy is loaded).
 // kHeaderInvalid, with the reason in the message, for anything but a header as CreateContainer
 // makes it: wrong magic, both copies bad, other or null cipher, other key size, sector size, data
-// offset, more than one segment, requirements, keyslots, no or several keyvol tokens, truncated.
+// offset, more than one segment, requirements, keyslots, no or several tokens, the token of another
+// layer, truncated.
 Status ReadContainerHeader(const std::string& path, ContainerHeader* header);
 
 // kIntegrity when the key is not the volume key of the header's digest. Never writes to the file.

@@ -1,0 +1,133 @@
+#include <utility>
+
+#include "binding/checks.h"
+#include "binding/registry.h"
+#include "container/block_file.h"
+#include "container/container.h"
+
+namespace keyvol {
+
+namespace {
+
+constexpr uint64_t kSectorMultiple = 4096;
+
+Status OptionsArgument(const Napi::Value& value, ContainerOptions* options) {
+  if (!value.IsObject()) return BadArgument("the container options are not an object");
+  const auto object = value.As<Napi::Object>();
+  RETURN_IF_ERROR(PathArgument(object.Get("path"), "the container path", &options->path));
+  RETURN_IF_ERROR(StringArgument(object.Get("layerId"), "the layer id", &options->layer_id));
+  RETURN_IF_ERROR(IntegerArgument(object.Get("sizeBytes"), "the size", &options->size_bytes));
+  RETURN_IF_ERROR(StringArgument(object.Get("token"), "the token", &options->token_json));
+  options->preallocate = object.Get("preallocate").ToBoolean();
+  if (options->size_bytes == 0 || options->size_bytes % kSectorMultiple != 0) {
+    return BadArgument("the size of a container is not a positive multiple of 4096");
+  }
+  return Status::Ok();
+}
+
+Napi::Value CreateContainerBinding(const Napi::CallbackInfo& info) {
+  ContainerOptions options;
+  std::shared_ptr<Secret> key;
+  THROW_IF_ERROR(info.Env(), OptionsArgument(info[0], &options));
+  THROW_IF_ERROR(info.Env(), SecretArgument(info[1], "the data key", &key));
+  return RunAsync(info.Env(), [options, key] { return CreateContainer(options, *key); });
+}
+
+Napi::Value HeaderObject(Napi::Env env, const ContainerHeader& header) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("layerId", header.layer_id);
+  object.Set("cipher", header.cipher);
+  object.Set("dataOffsetBytes", static_cast<double>(header.data_offset_bytes));
+  object.Set("sectorBytes", header.sector_bytes);
+  object.Set("token", header.token_json);
+  object.Set("fileBytes", static_cast<double>(header.file_bytes));
+  object.Set("damagedCopies", header.damaged_copies);
+  return object;
+}
+
+Napi::Value ReadContainerHeaderBinding(const Napi::CallbackInfo& info) {
+  std::string path;
+  THROW_IF_ERROR(info.Env(), PathArgument(info[0], "the container path", &path));
+  auto header = std::make_shared<ContainerHeader>();
+  return RunAsync(
+      info.Env(), [path, header] { return ReadContainerHeader(path, header.get()); },
+      [header](Napi::Env env) { return HeaderObject(env, *header); });
+}
+
+Napi::Value VerifyContainerKeyBinding(const Napi::CallbackInfo& info) {
+  std::string path;
+  std::shared_ptr<Secret> key;
+  THROW_IF_ERROR(info.Env(), PathArgument(info[0], "the container path", &path));
+  THROW_IF_ERROR(info.Env(), SecretArgument(info[1], "the data key", &key));
+  return RunAsync(info.Env(), [path, key] { return VerifyContainerKey(path, *key); });
+}
+
+Status OperationArgument(const Napi::Value& value, BlockOp* op) {
+  constexpr std::pair<const char*, BlockOp> kOperations[] = {
+      {"read", BlockOp::kRead},
+      {"write", BlockOp::kWrite},
+      {"sync", BlockOp::kSync},
+      {"punch-hole", BlockOp::kPunchHole},
+      {"zero-range", BlockOp::kZeroRange},
+  };
+  std::string given;
+  RETURN_IF_ERROR(StringArgument(value, "the operation", &given));
+  for (const auto& [name, operation] : kOperations) {
+    if (given != name) continue;
+    *op = operation;
+    return Status::Ok();
+  }
+  return BadArgument("unknown block operation " + given);
+}
+
+Status FaultArgument(const Napi::Value& value, BlockFault* fault) {
+  if (!value.IsObject()) return BadArgument("the fault is not an object");
+  const auto object = value.As<Napi::Object>();
+  uint64_t error_number = static_cast<uint64_t>(fault->error_number);
+  uint64_t delay_ms = 0;
+  if (object.Has("afterCalls")) {
+    RETURN_IF_ERROR(IntegerArgument(object.Get("afterCalls"), "afterCalls", &fault->after_calls));
+  }
+  if (object.Has("errno")) {
+    RETURN_IF_ERROR(IntegerArgument(object.Get("errno"), "errno", &error_number));
+  }
+  if (object.Has("delayMs")) {
+    RETURN_IF_ERROR(IntegerArgument(object.Get("delayMs"), "delayMs", &delay_ms));
+  }
+  if (object.Has("pathContains")) {
+    RETURN_IF_ERROR(
+        StringArgument(object.Get("pathContains"), "pathContains", &fault->path_contains));
+  }
+  fault->error_number = static_cast<int>(error_number);
+  fault->delay_ms = static_cast<uint32_t>(delay_ms);
+  fault->sticky = object.Get("sticky").ToBoolean();
+  return Status::Ok();
+}
+
+Napi::Value InjectBlockFaultBinding(const Napi::CallbackInfo& info) {
+  BlockOp op = BlockOp::kRead;
+  BlockFault fault;
+  THROW_IF_ERROR(info.Env(), OperationArgument(info[0], &op));
+  THROW_IF_ERROR(info.Env(), FaultArgument(info[1], &fault));
+  InjectBlockFault(op, fault);
+  return info.Env().Undefined();
+}
+
+Napi::Value ClearBlockFaultsBinding(const Napi::CallbackInfo& info) {
+  ClearBlockFaults();
+  return info.Env().Undefined();
+}
+
+void InitContainerBinding(Napi::Env env, Napi::Object exports) {
+  exports.Set("createContainer", Napi::Function::New(env, CreateContainerBinding));
+  exports.Set("readContainerHeader", Napi::Function::New(env, ReadContainerHeaderBinding));
+  exports.Set("verifyContainerKey", Napi::Function::New(env, VerifyContainerKeyBinding));
+  exports.Set("injectBlockFault", Napi::Function::New(env, InjectBlockFaultBinding));
+  exports.Set("clearBlockFaults", Napi::Function::New(env, ClearBlockFaultsBinding));
+}
+
+}  // namespace
+
+KEYVOL_BINDING(InitContainerBinding);
+
+}  // namespace keyvol

@@ -1,0 +1,95 @@
+#include "container/header_copies.h"
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <string_view>
+
+namespace keyvol {
+
+namespace {
+
+constexpr std::string_view kFirstMagic = "LUKS\xba\xbe";
+constexpr std::string_view kSecondMagic = "SKUL\xba\xbe";
+
+// Offsets and sizes of the binary header's fields.
+constexpr size_t kVersionOffset = 6;
+constexpr size_t kHeaderSizeOffset = 8;
+constexpr size_t kChecksumNameOffset = 72;
+constexpr size_t kChecksumNameBytes = 32;
+constexpr size_t kHeaderOffsetOffset = 256;
+constexpr size_t kChecksumOffset = 448;
+constexpr size_t kChecksumBytes = 64;
+constexpr size_t kSha256Bytes = 32;
+
+using Bytes = std::span<const std::byte>;
+
+std::string_view TextAt(Bytes copy, size_t offset, size_t length) {
+  return {reinterpret_cast<const char*>(copy.data()) + offset, length};
+}
+
+uint64_t BigEndian(Bytes copy, size_t offset, size_t length) {
+  uint64_t number = 0;
+  for (std::byte byte : copy.subspan(offset, length)) {
+    number = number << 8 | std::to_integer<uint64_t>(byte);
+  }
+  return number;
+}
+
+bool HasMagic(Bytes copy, std::string_view magic) { return TextAt(copy, 0, magic.size()) == magic; }
+
+bool NamesSha256(Bytes copy) {
+  std::array<char, kChecksumNameBytes> expected{};
+  std::string_view("sha256").copy(expected.data(), expected.size());
+  return TextAt(copy, kChecksumNameOffset, kChecksumNameBytes) ==
+         std::string_view(expected.data(), expected.size());
+}
+
+// Over the copy with the checksum field itself as zeros.
+bool ChecksumMatches(Bytes copy) {
+  std::array<std::byte, kHeaderCopyBytes> cleared;
+  std::copy(copy.begin(), copy.end(), cleared.begin());
+  std::fill_n(cleared.begin() + kChecksumOffset, kChecksumBytes, std::byte{0});
+  std::array<unsigned char, kSha256Bytes> digest;
+  if (EVP_Digest(cleared.data(), cleared.size(), digest.data(), nullptr, EVP_sha256(), nullptr) !=
+      1) {
+    return false;
+  }
+  return TextAt(copy, kChecksumOffset, kSha256Bytes) ==
+         std::string_view(reinterpret_cast<const char*>(digest.data()), digest.size());
+}
+
+bool IsGood(Bytes copy, std::string_view magic, uint64_t offset) {
+  return HasMagic(copy, magic) && BigEndian(copy, kVersionOffset, 2) == 2 &&
+         BigEndian(copy, kHeaderSizeOffset, 8) == kHeaderCopyBytes &&
+         BigEndian(copy, kHeaderOffsetOffset, 8) == offset && NamesSha256(copy) &&
+         ChecksumMatches(copy);
+}
+
+const char* WhatItSeemsToBe(Bytes first, Bytes second) {
+  if (!HasMagic(first, kFirstMagic)) {
+    return HasMagic(second, kSecondMagic) ? "has two damaged headers" : "is not a LUKS2 container";
+  }
+  if (BigEndian(first, kVersionOffset, 2) == 1) return "is a LUKS1 container, not one of keyvol";
+  if (BigEndian(first, kHeaderSizeOffset, 8) != kHeaderCopyBytes) {
+    return "has a LUKS2 header of another layout than keyvol's";
+  }
+  return "has two damaged headers";
+}
+
+}  // namespace
+
+Status InspectHeaderCopies(std::span<const std::byte> header, const std::string& path,
+                           HeaderCopies* copies) {
+  assert(header.size() >= 2 * kHeaderCopyBytes);
+  const Bytes first = header.first(kHeaderCopyBytes);
+  const Bytes second = header.subspan(kHeaderCopyBytes, kHeaderCopyBytes);
+  copies->first_good = IsGood(first, kFirstMagic, 0);
+  copies->second_good = IsGood(second, kSecondMagic, kHeaderCopyBytes);
+  if (copies->first_good || copies->second_good) return Status::Ok();
+  return Status::Error(Code::kHeaderInvalid, path + " " + WhatItSeemsToBe(first, second));
+}
+
+}  // namespace keyvol
