@@ -128,10 +128,15 @@ export interface FuseSession {
   rename(id: string, name: string): void;
   /** Takes the file away: handles still open get EIO from then on. The device stays open. */
   remove(id: string): void;
-  /** How many handles are open; `own` those opened by this process (loop devices). */
+  /** How many handles are open and not revoked; `own` by this process (loop devices). */
   openHandles(id: string): { readonly own: number; readonly others: number };
   /** Handles opened so far answer EIO for ever; with 'own' only this process's. */
   revokeHandles(id: string, which: 'own' | 'all'): void;
+  /**
+   * Drops the pages that programs have mapped: while the gate is closed they get SIGBUS instead
+   * of plaintext. Dirty ones are written first, so call it before the gate closes, and after.
+   */
+  dropMappedPages(id: string): Promise<void>;
   /** Unmounts (lazily if busy) and ends the threads. */
   unmount(): Promise<void>;
 }

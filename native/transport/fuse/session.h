@@ -1,0 +1,80 @@
+// The threads that serve one FUSE connection.
+#ifndef KEYVOL_TRANSPORT_FUSE_SESSION_H_
+#define KEYVOL_TRANSPORT_FUSE_SESSION_H_
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "transport/fuse/tree.h"
+#include "unique_fd.h"
+
+namespace keyvol::fuse {
+
+// Page-aligned memory for requests and replies: touched before use, since a page fault in the
+// middle of reading a request loses the request when the process is dying; locked where the
+// limits allow; in no core dump; not inherited by a fork; wiped at the end.
+class IoBuffer {
+ public:
+  // kNoSpace when there is no memory.
+  static Status Allocate(size_t length_bytes, IoBuffer* buffer);
+  IoBuffer() = default;
+  ~IoBuffer();
+  IoBuffer(IoBuffer&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
+  IoBuffer& operator=(IoBuffer&& other) noexcept {
+    std::swap(bytes_, other.bytes_);
+    return *this;
+  }
+  std::span<std::byte> bytes() const { return bytes_; }
+
+ private:
+  std::span<std::byte> bytes_;
+};
+
+// One thread for each descriptor it was given: /dev/fuse already mounted, and clones of it. The
+// threads end when the connection does (unmount or abort); they own the session together, so it
+// may be dropped at any time.
+class Session : public std::enable_shared_from_this<Session> {
+ public:
+  static Status Start(std::vector<UniqueFd> fds, std::shared_ptr<Tree> tree,
+                      std::shared_ptr<Session>* session);
+
+  // False when threads still run at the end of the time.
+  bool WaitForEnd(std::chrono::milliseconds timeout);
+
+  // Stops serving without ending the connection, for a process that is about to exit while
+  // mounted: waits for requests under way, at most `timeout`, and begins no other ever again.
+  void Park(std::chrono::milliseconds timeout);
+
+  // Drops the pages of a file that programs have mapped, dirty ones written first. Waits for
+  // requests on the file, so never call it from a thread of the session.
+  Status InvalidatePages(uint64_t node_id);
+
+ private:
+  struct Worker {
+    UniqueFd fd;
+    IoBuffer request;
+    IoBuffer reply;
+    std::timed_mutex serving;
+  };
+
+  explicit Session(std::shared_ptr<Tree> tree) : tree_(std::move(tree)) {}
+  Status AddWorker(UniqueFd fd);
+  void Serve(Worker& worker);
+  void ServeOne(Worker& worker, size_t request_bytes);
+  void ThreadEnded();
+
+  const std::shared_ptr<Tree> tree_;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  std::mutex mutex_;
+  std::condition_variable ended_;
+  size_t running_ = 0;
+};
+
+}  // namespace keyvol::fuse
+
+#endif  // KEYVOL_TRANSPORT_FUSE_SESSION_H_

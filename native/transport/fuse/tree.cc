@@ -1,0 +1,201 @@
+#include "transport/fuse/tree.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <mutex>
+#include <utility>
+
+#include "transport/fuse/protocol.h"
+
+namespace keyvol::fuse {
+
+namespace {
+
+constexpr uint64_t kVolumesNode = 2;
+constexpr uint64_t kImagesNode = 3;
+constexpr uint64_t kFirstFileNode = 16;
+constexpr mode_t kWriteBits = 0222;
+
+std::optional<Directory> DirectoryOf(uint64_t node_id) {
+  if (node_id == kVolumesNode) return Directory::kVolumes;
+  if (node_id == kImagesNode) return Directory::kImages;
+  return std::nullopt;
+}
+
+const char* NameOf(uint64_t directory_id) {
+  return directory_id == kVolumesNode ? "volumes" : directory_id == kImagesNode ? "images" : "";
+}
+
+Node DirectoryNode(uint64_t node_id, uid_t uid, gid_t gid) {
+  return {.node_id = node_id,
+          .name = NameOf(node_id),
+          .mode = S_IFDIR | 0555,
+          .uid = uid,
+          .gid = gid,
+          .disk = nullptr};
+}
+
+}  // namespace
+
+Tree::Tree() : next_node_id_(kFirstFileNode), uid_(geteuid()), gid_(getegid()) {}
+
+Status Tree::Add(FileSpec spec) {
+  std::unique_lock lock(mutex_);
+  if (FindById(spec.id) != nullptr) {
+    return Status::Error(Code::kExists, "disk " + spec.id + " is already exported");
+  }
+  if (FindByName(spec.directory, spec.name) != nullptr) {
+    return Status::Error(Code::kExists, "a disk named " + spec.name + " is already exported");
+  }
+  const uint64_t node_id = next_node_id_++;
+  files_.emplace(node_id, File{std::move(spec), node_id});
+  return Status::Ok();
+}
+
+Status Tree::Rename(const std::string& id, const std::string& name) {
+  std::unique_lock lock(mutex_);
+  const File* file = FindById(id);
+  if (file == nullptr) return Status::Error(Code::kNotFound, "disk " + id + " is not exported");
+  const File* taken = FindByName(file->spec.directory, name);
+  if (taken != nullptr && taken != file) {
+    return Status::Error(Code::kExists, "a disk named " + name + " is already exported");
+  }
+  files_.at(file->node_id).spec.name = name;
+  return Status::Ok();
+}
+
+Status Tree::Remove(const std::string& id) {
+  std::unique_lock lock(mutex_);
+  const File* file = FindById(id);
+  if (file == nullptr) return Status::Error(Code::kNotFound, "disk " + id + " is not exported");
+  files_.erase(file->node_id);
+  return Status::Ok();
+}
+
+HandleCounts Tree::OpenHandles(const std::string& id) const {
+  std::shared_lock lock(mutex_);
+  HandleCounts counts = {};
+  const File* file = FindById(id);
+  if (file == nullptr) return counts;
+  for (const auto& [number, handle] : handles_) {
+    if (handle.node_id != file->node_id || handle.revoked) continue;
+    (handle.own ? counts.own : counts.others)++;
+  }
+  return counts;
+}
+
+void Tree::Revoke(const std::string& id, HandleOwner owner) {
+  std::unique_lock lock(mutex_);
+  const File* file = FindById(id);
+  if (file == nullptr) return;
+  for (auto& [number, handle] : handles_) {
+    if (handle.node_id != file->node_id) continue;
+    if (owner == HandleOwner::kAll || handle.own) handle.revoked = true;
+  }
+}
+
+std::optional<Node> Tree::Find(uint64_t node_id) const {
+  std::shared_lock lock(mutex_);
+  if (node_id == FUSE_ROOT_ID || DirectoryOf(node_id)) return DirectoryNode(node_id, uid_, gid_);
+  const File* file = FindFile(node_id);
+  if (file == nullptr) return std::nullopt;
+  return NodeOf(*file);
+}
+
+std::optional<Node> Tree::FindChild(uint64_t parent_id, const std::string& name) const {
+  std::shared_lock lock(mutex_);
+  if (parent_id == FUSE_ROOT_ID) {
+    for (uint64_t directory_id : {kVolumesNode, kImagesNode}) {
+      if (name == NameOf(directory_id)) return DirectoryNode(directory_id, uid_, gid_);
+    }
+    return std::nullopt;
+  }
+  const std::optional<Directory> directory = DirectoryOf(parent_id);
+  const File* file = directory ? FindByName(*directory, name) : nullptr;
+  if (file == nullptr) return std::nullopt;
+  return NodeOf(*file);
+}
+
+uint64_t Tree::NodeIdOf(const std::string& id) const {
+  std::shared_lock lock(mutex_);
+  const File* file = FindById(id);
+  return file == nullptr ? 0 : file->node_id;
+}
+
+std::vector<Node> Tree::Children(uint64_t node_id) const {
+  std::shared_lock lock(mutex_);
+  if (node_id == FUSE_ROOT_ID) {
+    return {DirectoryNode(kVolumesNode, uid_, gid_), DirectoryNode(kImagesNode, uid_, gid_)};
+  }
+  std::vector<Node> children;
+  const std::optional<Directory> directory = DirectoryOf(node_id);
+  if (!directory) return children;
+  for (const auto& [number, file] : files_) {
+    if (file.spec.directory == *directory) children.push_back(NodeOf(file));
+  }
+  return children;
+}
+
+int Tree::Open(uint64_t node_id, bool for_writing, bool own, uint64_t* handle) {
+  std::unique_lock lock(mutex_);
+  if (node_id == FUSE_ROOT_ID || DirectoryOf(node_id)) return EISDIR;
+  const File* file = FindFile(node_id);
+  if (file == nullptr) return ENOENT;
+  if (for_writing && file->spec.read_only) return EROFS;
+  *handle = next_handle_++;
+  handles_.emplace(*handle, OpenHandle{node_id, own, false});
+  return 0;
+}
+
+bool Tree::IsWritable(uint64_t node_id) const {
+  std::shared_lock lock(mutex_);
+  const File* file = FindFile(node_id);
+  return file != nullptr && !file->spec.read_only;
+}
+
+void Tree::Release(uint64_t handle) {
+  std::unique_lock lock(mutex_);
+  handles_.erase(handle);
+}
+
+std::shared_ptr<Disk> Tree::DiskOfHandle(uint64_t handle) const {
+  std::shared_lock lock(mutex_);
+  const auto open = handles_.find(handle);
+  if (open == handles_.end() || open->second.revoked) return nullptr;
+  const File* file = FindFile(open->second.node_id);
+  return file == nullptr ? nullptr : file->spec.disk;
+}
+
+Node Tree::NodeOf(const File& file) const {
+  const FileSpec& spec = file.spec;
+  const mode_t permissions = spec.read_only ? spec.mode & ~kWriteBits : spec.mode;
+  return {.node_id = file.node_id,
+          .name = spec.name,
+          .mode = S_IFREG | (permissions & 0777),
+          .uid = spec.uid,
+          .gid = spec.gid,
+          .disk = spec.disk};
+}
+
+const Tree::File* Tree::FindFile(uint64_t node_id) const {
+  const auto file = files_.find(node_id);
+  return file == files_.end() ? nullptr : &file->second;
+}
+
+const Tree::File* Tree::FindById(const std::string& id) const {
+  for (const auto& [number, file] : files_) {
+    if (file.spec.id == id) return &file;
+  }
+  return nullptr;
+}
+
+const Tree::File* Tree::FindByName(Directory directory, const std::string& name) const {
+  for (const auto& [number, file] : files_) {
+    if (file.spec.directory == directory && file.spec.name == name) return &file;
+  }
+  return nullptr;
+}
+
+}  // namespace keyvol::fuse

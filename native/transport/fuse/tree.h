@@ -1,0 +1,110 @@
+// The files of one FUSE mount: a root with the directories volumes/ and images/, one regular file
+// a disk, and the handles that are open on them.
+#ifndef KEYVOL_TRANSPORT_FUSE_TREE_H_
+#define KEYVOL_TRANSPORT_FUSE_TREE_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <shared_mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "disk/disk.h"
+
+namespace keyvol::fuse {
+
+enum class Directory { kVolumes, kImages };
+
+struct FileSpec {
+  std::string id;
+  Directory directory;
+  std::string name;
+  std::shared_ptr<Disk> disk;
+  bool read_only;
+  uid_t uid;
+  gid_t gid;
+  mode_t mode;  // permission bits
+};
+
+// One file or directory as requests see it, copied out of the tree.
+struct Node {
+  uint64_t node_id;
+  std::string name;
+  mode_t mode;  // with S_IFREG or S_IFDIR
+  uid_t uid;
+  gid_t gid;
+  std::shared_ptr<Disk> disk;  // null for a directory
+};
+
+struct HandleCounts {
+  uint32_t own;     // opened by this process
+  uint32_t others;  // opened by any other
+};
+
+enum class HandleOwner { kOwn, kAll };
+
+// Every call is safe from any thread and short: no disk is touched under the lock. Node numbers
+// are never used twice, so the kernel's reference counts (FORGET) need not be kept.
+class Tree {
+ public:
+  Tree();
+
+  // kExists when the id or the name in that directory is taken.
+  Status Add(FileSpec spec);
+  // kNotFound for an unknown id, kExists for a taken name.
+  Status Rename(const std::string& id, const std::string& name);
+  // The file disappears, its handles answer EIO, and the tree's reference to its disk is gone;
+  // a request that is running keeps its own. kNotFound for an unknown id.
+  Status Remove(const std::string& id);
+  // Handles that are open and not revoked. None for an unknown id.
+  HandleCounts OpenHandles(const std::string& id) const;
+  // Handles opened so far answer EIO for ever.
+  void Revoke(const std::string& id, HandleOwner owner);
+
+  std::optional<Node> Find(uint64_t node_id) const;
+  std::optional<Node> FindChild(uint64_t parent_id, const std::string& name) const;
+  // The number of the file behind an id, 0 when there is none.
+  uint64_t NodeIdOf(const std::string& id) const;
+  // In order of their node numbers; nothing for what is no directory.
+  std::vector<Node> Children(uint64_t node_id) const;
+
+  // 0 and a new handle, or an errno: ENOENT, EISDIR, EROFS.
+  int Open(uint64_t node_id, bool for_writing, bool own, uint64_t* handle);
+  bool IsWritable(uint64_t node_id) const;
+  void Release(uint64_t handle);
+  // The disk behind an open handle; null when it was revoked or its file removed.
+  std::shared_ptr<Disk> DiskOfHandle(uint64_t handle) const;
+
+ private:
+  struct OpenHandle {
+    uint64_t node_id;
+    bool own;
+    bool revoked;
+  };
+  struct File {
+    FileSpec spec;
+    uint64_t node_id;
+  };
+
+  Node NodeOf(const File& file) const;
+  const File* FindFile(uint64_t node_id) const;
+  const File* FindById(const std::string& id) const;
+  const File* FindByName(Directory directory, const std::string& name) const;
+
+  mutable std::shared_mutex mutex_;
+  std::map<uint64_t, File> files_;
+  std::unordered_map<uint64_t, OpenHandle> handles_;
+  uint64_t next_node_id_;
+  uint64_t next_handle_ = 1;
+  const uid_t uid_;
+  const gid_t gid_;
+};
+
+}  // namespace keyvol::fuse
+
+#endif  // KEYVOL_TRANSPORT_FUSE_TREE_H_
