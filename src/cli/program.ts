@@ -64,11 +64,17 @@ export async function run(argv: readonly string[]): Promise<void> {
     if (!cli.interrupt()) interrupted();
   });
   try {
-    await program.parseAsync([...argv], { from: 'user' });
+    await program.parseAsync(withHelpLast(argv), { from: 'user' });
   } catch (error) {
     if (cli.interrupted) interrupted();
     throw error;
   }
+}
+
+// "help volume create": commander itself would look at the first word only.
+function withHelpLast([first, ...rest]: readonly string[]): string[] {
+  if (first === 'help') return [...rest, '--help'];
+  return first === undefined ? [] : [first, ...rest];
 }
 
 function interrupted(): never {
