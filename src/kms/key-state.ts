@@ -115,7 +115,7 @@ export const dayMs = 24 * 60 * 60 * 1000;
 /** The fault for an action the table refuses, naming the key, its state and the cure. */
 export function refusal(code: FaultCode, key: JudgedKey): Fault {
   const is = key.isDefault ? 'is a default key' : stateText(key);
-  const hint = hintFor(code, key);
+  const hint = hintOf[code]?.(key.alias);
   const because = becauseOf[code];
   const message = `key ${key.alias} ${is}${because === undefined ? '' : `, ${because}`}`;
   return new Fault(code, message, hint === undefined ? {} : { hint });
@@ -135,17 +135,10 @@ const becauseOf: Partial<Record<FaultCode, string>> = {
   DEFAULT_KEY_PROTECTED: 'which nobody can change or delete',
 };
 
-function hintFor(code: FaultCode, key: JudgedKey): string | undefined {
-  switch (code) {
-    case 'KEY_DISABLED':
-      return `keyvol key enable ${key.alias}`;
-    case 'KEY_PENDING_DELETION':
-      return `keyvol key cancel-deletion ${key.alias}, then keyvol key enable ${key.alias}`;
-    case 'KEY_PENDING_IMPORT':
-      return 'import its material, or use another key';
-    case 'DEFAULT_KEY_PROTECTED':
-      return 'use a key of your own where you need this: keyvol key create NAME';
-    default:
-      return undefined;
-  }
-}
+const hintOf: Partial<Record<FaultCode, (alias: string) => string>> = {
+  KEY_DISABLED: (alias) => `keyvol key enable ${alias}`,
+  KEY_PENDING_DELETION: (alias) =>
+    `keyvol key cancel-deletion ${alias}, then keyvol key enable ${alias}`,
+  KEY_PENDING_IMPORT: () => 'import its material, or use another key',
+  DEFAULT_KEY_PROTECTED: () => 'use a key of your own where you need this: keyvol key create NAME',
+};

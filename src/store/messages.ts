@@ -26,7 +26,7 @@ export interface Reply {
 export const readyId = 0;
 
 export function packFault(fault: Fault): FaultData {
-  const cause = fault.cause === undefined ? undefined : String(fault.cause);
+  const cause = fault.cause instanceof Error ? String(fault.cause) : undefined;
   return { code: fault.code, message: fault.message, hint: fault.hint, cause };
 }
 
