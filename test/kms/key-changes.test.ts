@@ -17,7 +17,9 @@ function recorder(): { listener: KeyListener; heard: string[] } {
   const listener = {
     keyLost: note('lost'),
     keyUsable: note('usable'),
-    keyDeleted: async (key: MasterKey) => void (await note('deleted')(key)),
+    keyDeleted: async (key: MasterKey) => {
+      await note('deleted')(key);
+    },
   };
   return { listener, heard };
 }

@@ -1,38 +1,21 @@
 // Records of key states must be written when the filesystem is full, and a record that cannot
 // be written must say so rather than half happen.
-import { rmSync, statSync, writeFileSync, writeSync, openSync, closeSync } from 'node:fs';
+import { rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { openStore } from '../../dist/store/open.js';
-import { isRoot, smallFilesystem } from '../support/temp.js';
+import { fillFilesystem, isRoot, smallFilesystem } from '../support/temp.js';
 import type { Store } from '../../dist/store/store.js';
 
 const migrations = ['CREATE TABLE note (id INTEGER PRIMARY KEY, bytes BLOB) STRICT'];
 const skip = !isRoot && 'needs root to mount a small filesystem';
-
-function fill(directory: string): string {
-  const path = join(directory, 'filler');
-  const file = openSync(path, 'a');
-  try {
-    for (const length of [65536, 4096]) {
-      try {
-        for (;;) writeSync(file, Buffer.alloc(length, 1));
-      } catch {
-        // Full, which is what this is for.
-      }
-    }
-  } finally {
-    closeSync(file);
-  }
-  return path;
-}
 
 const insert = (store: Store, bytes: number): Promise<void> =>
   store.commit([{ sql: 'INSERT INTO note (bytes) VALUES (?)', params: [Buffer.alloc(bytes, 7)] }]);
 
 t.test('a new store is not begun on a full filesystem', { skip }, async (t) => {
   const directory = smallFilesystem(t, '1m');
-  fill(directory);
+  fillFilesystem(directory);
   const path = join(directory, 'a.db');
   await t.rejects(openStore({ path, migrations }), { code: 'NO_SPACE' });
   t.equal(statSync(`${path}.reserve`, { throwIfNoEntry: false }), undefined);
@@ -47,7 +30,7 @@ t.test(
     const store = await openStore({ path, migrations });
     t.teardown(() => store.close());
     await insert(store, 1000);
-    const filler = fill(directory);
+    const filler = fillFilesystem(directory);
 
     let written = 1;
     for (; written < 10_000; written++) {
@@ -79,7 +62,7 @@ t.test('an old store opens on a full filesystem', { skip }, async (t) => {
   const directory = smallFilesystem(t, '3m');
   const path = join(directory, 'a.db');
   await (await openStore({ path, migrations })).close();
-  fill(directory);
+  fillFilesystem(directory);
   const store = await openStore({ path, migrations });
   t.teardown(() => store.close());
   await insert(store, 1000);

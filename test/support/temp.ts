@@ -1,6 +1,6 @@
 /** Temporary directories that the end of the test removes. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -24,6 +24,26 @@ export function smallFilesystem(t: Teardown, size: string): string {
     rmSync(directory, { recursive: true, force: true });
   });
   return directory;
+}
+
+/** Takes all space of the filesystem of `directory`; the file that is named can be removed. */
+export function fillFilesystem(directory: string): string {
+  const path = join(directory, 'filler');
+  const file = openSync(path, 'a');
+  try {
+    for (const lengthBytes of [65536, 4096]) appendUntilFull(file, lengthBytes);
+  } finally {
+    closeSync(file);
+  }
+  return path;
+}
+
+function appendUntilFull(file: number, lengthBytes: number): void {
+  try {
+    for (;;) writeSync(file, Buffer.alloc(lengthBytes, 1));
+  } catch {
+    // Full, which is what this is for.
+  }
 }
 
 export const isRoot = process.getuid?.() === 0;
