@@ -1,0 +1,155 @@
+/**
+ * The portable FUSE driver: the FuseSession of addon.ts over `fuse-native` (libfuse 2), one
+ * JavaScript call a request. An optional dependency, loaded at first use.
+ *
+ * What libfuse 2 through fuse-native cannot do, and what happens instead:
+ * - no fallocate: discards and write-zeroes of programs answer EOPNOTSUPP, space never comes back;
+ * - no SEEK_HOLE of ours: the kernel calls the whole file data;
+ * - no shared mappings (ENODEV), as files are opened for direct I/O, so there are no mapped pages;
+ * - requests do not tell who opened a file: `own` counts the loop devices on it, and revoking
+ *   'own' handles revokes all of them.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { stat, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { constants } from 'node:os';
+import { Fault } from '../fault.js';
+import type { FuseFile, FuseOptions, FuseSession } from './addon.js';
+import { type FuseOperations, portableOperations } from './fuse-portable-operations.js';
+import { PortableTree } from './fuse-portable-tree.js';
+
+interface FuseNative {
+  mount(done: (error: Error | null) => void): void;
+  unmount(done: (error: Error | null) => void): void;
+}
+
+interface FuseNativeOptions {
+  readonly fsname: string;
+  readonly subtype: string;
+  readonly defaultPermissions: boolean;
+  readonly allowOther: boolean;
+  readonly timeout: false;
+}
+
+type FuseNativeClass = new (
+  mountPoint: string,
+  operations: FuseOperations,
+  options: FuseNativeOptions,
+) => FuseNative;
+
+/**
+ * As `addon.mountFuse`; `threads` is libfuse's own business. Throws UNSUPPORTED when fuse-native
+ * is not installed, IO_ERROR when it cannot mount.
+ */
+export async function mountPortableFuse(options: FuseOptions): Promise<FuseSession> {
+  const tree = new PortableTree();
+  const Fuse = loadFuseNative();
+  const fuse = new Fuse(options.mountPoint, portableOperations(tree), {
+    fsname: 'keyvol',
+    // fuse-native has no names for the options after the comma, and joins what it is given.
+    subtype: 'keyvol,direct_io,big_writes,max_read=131072,nosuid,nodev',
+    defaultPermissions: true,
+    allowOther: options.allowOther,
+    timeout: false, // a disk that is held answers late, and must not answer wrongly
+  });
+  try {
+    await settled((done) => fuse.mount(done));
+  } catch (cause) {
+    throw new Fault('IO_ERROR', `fuse-native cannot mount on ${options.mountPoint}`, { cause });
+  }
+  const { dev } = await stat(options.mountPoint);
+  return new PortableSession(options.mountPoint, tree, fuse, minorOf(dev));
+}
+
+function loadFuseNative(): FuseNativeClass {
+  try {
+    // The package has no types; the interfaces above are what its README documents.
+    return createRequire(import.meta.url)('fuse-native') as FuseNativeClass;
+  } catch (cause) {
+    throw new Fault('UNSUPPORTED', 'the portable FUSE driver needs fuse-native', {
+      cause,
+      hint: 'install libfuse 2 and the npm package fuse-native, or use the native driver',
+    });
+  }
+}
+
+class PortableSession implements FuseSession {
+  constructor(
+    readonly mountPoint: string,
+    private readonly tree: PortableTree,
+    private readonly fuse: FuseNative,
+    private readonly connection: number,
+  ) {}
+
+  add(file: FuseFile): void {
+    this.tree.add(file);
+  }
+
+  rename(id: string, name: string): void {
+    this.tree.rename(id, name);
+  }
+
+  remove(id: string): void {
+    this.tree.remove(id);
+  }
+
+  openHandles(id: string): { readonly own: number; readonly others: number } {
+    const total = this.tree.openHandles(id);
+    const file = this.tree.fileById(id);
+    if (file === undefined || total === 0) return { own: 0, others: total };
+    const own = Math.min(total, loopDevicesOn(`${this.mountPoint}/${file.directory}/${file.name}`));
+    return { own, others: total - own };
+  }
+
+  revokeHandles(id: string, _which: 'own' | 'all'): void {
+    this.tree.revoke(id);
+  }
+
+  async dropMappedPages(_id: string): Promise<void> {
+    // Direct I/O in libfuse 2 allows no shared mapping, so no program has mapped a page.
+  }
+
+  async unmount(): Promise<void> {
+    // A lazy unmount alone would leave libfuse's threads serving whoever still has a file open.
+    await writeFile(`/sys/fs/fuse/connections/${this.connection}/abort`, '1').catch(
+      () => undefined,
+    );
+    await this.tree.idle();
+    try {
+      await settled((done) => this.fuse.unmount(done));
+    } catch (cause) {
+      throw new Fault('BUSY', `fuse-native cannot unmount ${this.mountPoint}`, { cause });
+    }
+  }
+}
+
+/** Loop devices are opened by the daemon itself and live in the kernel, without a process. */
+function loopDevicesOn(path: string): number {
+  const loops = readdirSync('/sys/block').filter((name) => name.startsWith('loop'));
+  return loops.filter((name) => backingFileOf(name) === path).length;
+}
+
+function backingFileOf(loop: string): string | undefined {
+  try {
+    return readFileSync(`/sys/block/${loop}/loop/backing_file`, 'utf8').trimEnd();
+  } catch (error) {
+    // A loop device without a file has no such entry.
+    if (isErrno(error, constants.errno.ENOENT)) return undefined;
+    throw error;
+  }
+}
+
+function isErrno(error: unknown, errno: number): boolean {
+  return error instanceof Error && 'errno' in error && error.errno === -errno;
+}
+
+/** The minor number in a Linux `st_dev`, which names the FUSE connection. */
+function minorOf(device: number): number {
+  return (device & 0xff) | ((device >>> 12) & 0xfff00);
+}
+
+function settled(start: (done: (error: Error | null) => void) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    start((error) => (error === null || error === undefined ? resolve() : reject(error)));
+  });
+}
