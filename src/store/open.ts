@@ -47,7 +47,11 @@ class WriterThread {
 
   constructor(options: StoreOptions) {
     this.#path = options.path;
-    this.#worker = new Worker(new URL('./writer.js', import.meta.url), { workerData: options });
+    this.#worker = new Worker(new URL('./writer.js', import.meta.url), {
+      workerData: options,
+      // Flags like --eval or --input-type are meant for the caller's program only.
+      execArgv: [],
+    });
     this.#ready = this.#expect(readyId);
     this.#worker.on('message', (reply: Reply) => this.#settle(reply));
     this.#worker.on('error', (error) => this.#fail(error));
