@@ -1,14 +1,14 @@
 /**
- * What a test file left on the machine: processes, mounts, loop devices, files. A test file gets a
- * temporary directory and an environment mark of its own, so that what others do is never blamed
- * on it, and what it started is found however far it was detached.
+ * What a run (a test file, the quickstart) left on the machine: processes, mounts, loop devices,
+ * files. A run gets a temporary directory and an environment mark of its own, so that what others
+ * do is never blamed on it, and what it started is found however far it was detached.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Where a test file works: every process below it carries `KEYVOL_TEST_RUN=<mark>`. */
-export interface TestPlace {
+/** Where a run works: every process that it starts carries `KEYVOL_MARK=<mark>`. */
+export interface RunPlace {
   readonly mark: string;
   readonly directory: string;
 }
@@ -21,7 +21,7 @@ export interface Leftovers {
   readonly files: readonly string[];
 }
 
-export function findLeftovers(place: TestPlace): Leftovers {
+export function findLeftovers(place: RunPlace): Leftovers {
   return {
     processes: processesOf(place.mark),
     mounts: mountsBelow(place.directory),
@@ -40,8 +40,8 @@ export function describeLeftovers(left: Leftovers): string[] {
   ];
 }
 
-/** Takes away what was left, so that the files that run next are not harmed by it. */
-export function removeLeftovers(place: TestPlace, left: Leftovers): void {
+/** Takes away what was left, and the run's directory, so that the next run is not harmed by it. */
+export function removeLeftovers(place: RunPlace, left: Leftovers): void {
   for (const { pid } of left.processes) kill(pid);
   for (const mount of left.mounts) spawnSync('umount', ['--lazy', mount]);
   for (const loop of left.loops) spawnSync('losetup', ['--detach', loop]);
@@ -61,7 +61,7 @@ function kill(pid: number): void {
 function processesOf(mark: string): { pid: number; command: string }[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
-    .filter((pid) => readProc(pid, 'environ').split('\0').includes(`KEYVOL_TEST_RUN=${mark}`))
+    .filter((pid) => readProc(pid, 'environ').split('\0').includes(`KEYVOL_MARK=${mark}`))
     .map((pid) => ({ pid: Number(pid), command: readProc(pid, 'cmdline').replaceAll('\0', ' ') }));
 }
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Parser, type Result } from 'tap-parser';
-import { describeLeftovers, findLeftovers, removeLeftovers, type TestPlace } from './leftovers.js';
+import { describeLeftovers, findLeftovers, removeLeftovers, type RunPlace } from './leftovers.js';
 
 export interface TestFailure {
   readonly name: string;
@@ -38,7 +38,7 @@ export async function runTestFile(file: string): Promise<FileResult> {
     env: {
       ...process.env,
       TMPDIR: place.directory,
-      KEYVOL_TEST_RUN: place.mark,
+      KEYVOL_MARK: place.mark,
       TAP_TIMEOUT: String(testLimitSeconds),
     },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -61,7 +61,7 @@ export async function runTestFile(file: string): Promise<FileResult> {
   };
 }
 
-function makePlace(): TestPlace {
+function makePlace(): RunPlace {
   // Short, since Unix sockets live below it and their paths have at most 107 bytes.
   const directory = mkdtempSync(join(tmpdir(), 'kvt-'));
   return { directory, mark: directory };
@@ -93,7 +93,7 @@ async function drained(child: ChildProcess): Promise<void> {
   await new Promise((resolve) => stdout.once('end', resolve));
 }
 
-async function cleanUp(place: TestPlace): Promise<string[]> {
+async function cleanUp(place: RunPlace): Promise<string[]> {
   const deadlineMs = performance.now() + leftoverGraceMs;
   let left = findLeftovers(place);
   while (describeLeftovers(left).length > 0 && performance.now() < deadlineMs) {
