@@ -39,7 +39,7 @@ t.test('every command describes itself, with an example and its exit statuses', 
 
 t.test('every example is a command that exists, with options that it has', async (t) => {
   for (const [path, text] of texts) {
-    const [example = ''] = text.match(/(?<=\nExample:\n {2}).*/) ?? [];
+    const [example = ''] = /(?<=\nExample:\n {2}).*/.exec(text) ?? [];
     const words = example.replace(/^source <\(|\)$/g, '').split(' ');
     const own = [...texts.keys()].filter((known) => words.join(' ').startsWith(known));
     t.ok(own.length > 0, `${path}: ${example}`);

@@ -103,6 +103,6 @@ export function route<
     body: method === 'POST' ? (definition.body ?? noFields) : undefined,
     reply: definition.reply,
     // The server hands over only requests that these very schemas have accepted.
-    run: run as Route['run'],
+    run,
   };
 }

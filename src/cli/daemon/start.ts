@@ -83,7 +83,7 @@ function reportFailure(exitStatus: number, said: readonly string[], log: string)
 }
 
 function relayWarnings(said: readonly string[]): void {
-  const warnings = said.filter((line) => /^keyvold: warning:/.test(line));
+  const warnings = said.filter((line) => line.startsWith('keyvold: warning:'));
   for (const line of warnings) process.stderr.write(`${line.replace(/^keyvold:/, 'keyvol:')}\n`);
 }
 
