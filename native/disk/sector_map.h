@@ -46,6 +46,9 @@ class SectorMap {
     std::atomic<uint64_t> known[kChunkGroups / 64];
   };
 
+  static_assert(sizeof(Chunk) * (1ull << 40) / (kChunkSectors * 4096) <= 40ull << 20,
+                "at most 40 MiB per TiB that is written");
+
   // Stands for every chunk that is wholly absent; never read or written.
   static Chunk absent_chunk_;
 
