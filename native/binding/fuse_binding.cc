@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "binding/arguments.h"
+#include "binding/async.h"
 #include "binding/fault.h"
 #include "binding/handles.h"
 #include "binding/registry.h"
@@ -177,8 +178,8 @@ Napi::Value MountFuseAsync(const Napi::CallbackInfo& info) {
   const Napi::Object options = info[0].As<Napi::Object>();
   const int64_t threads = IntegerOf(options.Get("threads"));
   if (threads < 1 || threads > kMaxThreads) {
-    return ThrowFault(info.Env(), Status::Error(Code::kInvalidArgument,
-                                                "the number of FUSE threads is not 1 to 16"));
+    return Rejected(info.Env(), Status::Error(Code::kInvalidArgument,
+                                              "the number of FUSE threads is not 1 to 16"));
   }
   auto mount = std::make_shared<FuseMount>();
   mount->mount_point = StringOf(options.Get("mountPoint"));

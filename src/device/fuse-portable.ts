@@ -18,9 +18,11 @@ import type { FuseFile, FuseOptions, FuseSession } from './addon.js';
 import { type FuseOperations, portableOperations } from './fuse-portable-operations.js';
 import { PortableTree } from './fuse-portable-tree.js';
 
+type Done = (error?: Error | null) => void;
+
 interface FuseNative {
-  mount(done: (error: Error | null) => void): void;
-  unmount(done: (error: Error | null) => void): void;
+  mount(done: Done): void;
+  unmount(done: Done): void;
 }
 
 interface FuseNativeOptions {
@@ -148,8 +150,8 @@ function minorOf(device: number): number {
   return (device & 0xff) | ((device >>> 12) & 0xfff00);
 }
 
-function settled(start: (done: (error: Error | null) => void) => void): Promise<void> {
+function settled(start: (done: Done) => void): Promise<void> {
   return new Promise((resolve, reject) => {
-    start((error) => (error === null || error === undefined ? resolve() : reject(error)));
+    start((error) => (error instanceof Error ? reject(error) : resolve()));
   });
 }
