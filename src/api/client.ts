@@ -32,7 +32,7 @@ class HttpClient implements DaemonClient {
   }
 
   status = () => this.#get<StatusView>(apiPath('status'));
-  shutdown = () => this.#post<void>(apiPath('shutdown'));
+  shutdown = () => this.#post<undefined>(apiPath('shutdown'));
 
   createKey = (key: { name: string; description?: string; origin?: 'kms' | 'external' }) =>
     this.#post<KeyView>(apiPath('keys'), key);

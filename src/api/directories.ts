@@ -47,11 +47,11 @@ export function resolveDirectories(
 ): Directories {
   const { env, uid } = surroundings;
   const stateDir = firstOf(
-    [flags.stateDir, env['KEYVOL_STATE_DIR'], file.stateDir],
+    [flags.stateDir, env.KEYVOL_STATE_DIR, file.stateDir],
     defaultStateDir(env, uid),
   );
   const runtimeDir = firstOf(
-    [flags.runtimeDir, env['KEYVOL_RUNTIME_DIR'], file.runtimeDir],
+    [flags.runtimeDir, env.KEYVOL_RUNTIME_DIR, file.runtimeDir],
     defaultRuntimeDir(env, uid),
   );
   return { stateDir, runtimeDir, socketPath: socketPathIn(runtimeDir) };
@@ -84,13 +84,13 @@ function firstOf(candidates: readonly (string | undefined)[], fallback: string):
 
 function defaultStateDir(env: Surroundings['env'], uid: number): string {
   if (uid === 0) return '/var/lib/keyvol';
-  const home = env['XDG_STATE_HOME'] || path.join(env['HOME'] || '/', '.local/state');
+  const home = env.XDG_STATE_HOME || path.join(env.HOME || '/', '.local/state');
   return path.join(home, 'keyvol');
 }
 
 function defaultRuntimeDir(env: Surroundings['env'], uid: number): string {
   if (uid === 0) return '/run/keyvol';
-  return path.join(env['XDG_RUNTIME_DIR'] || `/run/user/${String(uid)}`, 'keyvol');
+  return path.join(env.XDG_RUNTIME_DIR || `/run/user/${String(uid)}`, 'keyvol');
 }
 
 function socketPathIn(runtimeDir: string): string {

@@ -92,8 +92,8 @@ async function lastLineOf(
     const message = parseJson(line);
     if (!isObject(message)) continue;
     if ('error' in message) throw faultOfReply(message);
-    if ('result' in message) return message['result'];
-    if (isProgress(message['progress'])) onProgress?.(message['progress']);
+    if ('result' in message) return message.result;
+    if (isProgress(message.progress)) onProgress?.(message.progress);
   }
   throw new Fault('DAEMON_UNREACHABLE', 'the daemon ended before it answered');
 }
@@ -121,14 +121,12 @@ function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 function isProgress(value: unknown): value is Progress {
-  return isObject(value) && typeof value['done'] === 'number' && typeof value['total'] === 'number';
+  return isObject(value) && typeof value.done === 'number' && typeof value.total === 'number';
 }
 
 function isErrorView(value: unknown): value is ErrorView {
-  if (!isObject(value) || !isObject(value['error'])) return false;
-  return (
-    typeof value['error']['code'] === 'string' && typeof value['error']['message'] === 'string'
-  );
+  if (!isObject(value) || !isObject(value.error)) return false;
+  return typeof value.error.code === 'string' && typeof value.error.message === 'string';
 }
 
 function faultOfReply(reply: unknown): Fault {

@@ -62,17 +62,17 @@ function invalidField(error: ValidationError, context: string): Fault {
   const place = placeOfContext[context] ?? context;
   const field = error.instancePath.slice(1).replaceAll('/', '.');
   if (error.keyword === 'required') {
-    return invalid(`${place} ${String(error.params['missingProperty'])} is missing`);
+    return invalid(`${place} ${String(error.params.missingProperty)} is missing`);
   }
   if (error.keyword === 'additionalProperties') {
-    return invalid(`${place} ${String(error.params['additionalProperty'])} is unknown`);
+    return invalid(`${place} ${String(error.params.additionalProperty)} is unknown`);
   }
   if (field === '') return invalid(`the request ${context} must be a JSON object`);
   return invalid(`${place} ${field} must be ${expectationOf(error)}`);
 }
 
 function expectationOf(error: ValidationError): string {
-  const values = error.params['allowedValues'];
+  const values = error.params.allowedValues;
   if (Array.isArray(values)) return `one of ${values.join(', ')}`;
   const described = error.parentSchema?.description;
   return described ?? (error.message ?? 'valid').replace(/^must (be )?/, '');

@@ -92,8 +92,9 @@ function createApp(log: Log): FastifyInstance {
     sendError(new Fault('ROUTE_NOT_FOUND', `no route ${nameOf(request)}`), request, reply);
   });
   // A call that takes nothing may come without a body.
-  app.addHook('preValidation', async (request) => {
+  app.addHook('preValidation', (request, _reply, done) => {
     if (request.method === 'POST') request.body ??= {};
+    done();
   });
   return app;
 }

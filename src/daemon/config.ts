@@ -1,0 +1,78 @@
+/** The daemon's settings, from flags, environment and config file. */
+import { parseArgs } from 'node:util';
+import {
+  fuseDrivers,
+  isFuseDriver,
+  readConfigFile,
+  resolveDirectories,
+  type Directories,
+  type FuseDriver,
+} from '../api/directories.js';
+import { Fault } from '../fault.js';
+
+export interface DaemonConfig extends Directories {
+  readonly fuseDriver: FuseDriver;
+}
+
+export const usage = `Usage: keyvold [options]
+
+The keyvol daemon. It runs in the foreground, logs to standard error, and says
+"keyvold ready: SOCKET" on standard output once it answers.
+
+Options:
+  --state-dir DIR      where keys, records and containers live
+                       (KEYVOL_STATE_DIR; /var/lib/keyvol or $XDG_STATE_HOME/keyvol)
+  --runtime-dir DIR    where the socket and the mount live
+                       (KEYVOL_RUNTIME_DIR; /run/keyvol or $XDG_RUNTIME_DIR/keyvol)
+  --fuse-driver NAME   native (default), portable or none
+  --config FILE        settings as JSON (/etc/keyvol/keyvold.json if it exists)
+  --version, --help
+
+Example:
+  keyvold --state-dir /srv/keyvol --runtime-dir /run/keyvol
+
+Exit statuses: 0 stopped, 2 usage, 6 another daemon runs or a directory cannot be
+used, 9 no space, 1 anything else.
+`;
+
+const options = {
+  'state-dir': { type: 'string' },
+  'runtime-dir': { type: 'string' },
+  'fuse-driver': { type: 'string' },
+  config: { type: 'string' },
+  version: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+} as const;
+
+/** What the command line asks for. Throws USAGE, and as the config file's reader. */
+export function parseCommandLine(args: readonly string[]): DaemonConfig | 'help' | 'version' {
+  const flags = parseFlags(args);
+  if (flags.help === true) return 'help';
+  if (flags.version === true) return 'version';
+  const file = readConfigFile(flags.config);
+  const directories = resolveDirectories(
+    { stateDir: flags['state-dir'], runtimeDir: flags['runtime-dir'] },
+    file,
+  );
+  const fuseDriver = driverOf(flags['fuse-driver']) ?? file.fuseDriver ?? 'native';
+  return { ...directories, fuseDriver };
+}
+
+function parseFlags(args: readonly string[]) {
+  try {
+    return parseArgs({ args: [...args], options, allowPositionals: false }).values;
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Fault('USAGE', reason.charAt(0).toLowerCase() + reason.slice(1), {
+      cause: error,
+      hint: 'keyvold --help',
+    });
+  }
+}
+
+function driverOf(text: string | undefined): FuseDriver | undefined {
+  if (text === undefined || isFuseDriver(text)) return text;
+  throw new Fault('USAGE', `unknown FUSE driver ${text}`, {
+    hint: `one of ${fuseDrivers.join(', ')}`,
+  });
+}
