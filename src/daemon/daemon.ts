@@ -1,0 +1,207 @@
+/** Opens every part of the daemon in order, and closes them in the opposite one. */
+import { chmodSync } from 'node:fs';
+import path from 'node:path';
+import type { AuditView } from '../api/types.js';
+import type { AuditReader, DaemonControl } from '../api/routes/route.js';
+import { createServer } from '../api/routes/server.js';
+import { listAudit, type AuditEntry } from '../audit/audit.js';
+import { systemClock, type Clock } from '../clock.js';
+import { addon } from '../device/index.js';
+import { diskMigrations } from '../disk/migrations.js';
+import { openDisks, type Disks } from '../image/disks.js';
+import type { KeyService } from '../kms/key-service.js';
+import { openKeyService } from '../kms/keys.js';
+import { keysDatabaseMigrations } from '../kms/migrations.js';
+import type { Log } from '../log.js';
+import { openStore } from '../store/open.js';
+import type { Store } from '../store/store.js';
+import { cleanStaleMounts } from '../volume/stale-mounts.js';
+import { ClosingSteps } from './closing.js';
+import type { DaemonConfig } from './config.js';
+import { openFuse, type OpenedFuse } from './fuse.js';
+import { lockDirectory } from './lock.js';
+import { refuseOwnVolume } from './own-volume.js';
+import { removeStaleSocket } from './socket.js';
+import { makePrivateDirectory, markStateDir, prepareStateDir } from './state-dir.js';
+
+export interface DaemonSurroundings {
+  readonly log: Log;
+  readonly version: string;
+  /** For the person who starts the daemon; it is logged, too. */
+  readonly warn: (text: string) => void;
+  /** Called when a client asks the daemon to stop. */
+  readonly onShutdownRequest: () => void;
+}
+
+export interface RunningDaemon {
+  readonly socketPath: string;
+  /** Unmounts, detaches and closes everything. Safe to repeat. */
+  close(): Promise<void>;
+}
+
+const tickMs = 30_000;
+
+/**
+ * Starts a daemon that answers when the promise resolves. Throws a Fault that says why it cannot
+ * start; whatever was open is closed again then.
+ */
+export async function startDaemon(
+  config: DaemonConfig,
+  surroundings: DaemonSurroundings,
+): Promise<RunningDaemon> {
+  const closing = new ClosingSteps(surroundings.log);
+  try {
+    await openAll(config, surroundings, closing);
+  } catch (error) {
+    await closing.run();
+    throw error;
+  }
+  return { socketPath: config.socketPath, close: () => closing.run() };
+}
+
+async function openAll(
+  config: DaemonConfig,
+  surroundings: DaemonSurroundings,
+  closing: ClosingSteps,
+): Promise<void> {
+  const { log, warn } = surroundings;
+  const startedAt = new Date();
+  const clock = systemClock(() => addon.bootTimeMs());
+  await takeDirectories(config);
+  const { keys, keyStore } = await openKeys(config, clock, closing, warn);
+  const stale = await cleanStaleMounts(config.runtimeDir, addon);
+  const fuse = await openFuse(config.fuseDriver, config.runtimeDir, addon);
+  if (fuse.warning !== undefined) warn(fuse.warning);
+  if (fuse.session !== undefined) closing.add('fuse', () => fuse.session?.unmount());
+  const disks = await openDiskParts({ config, keys, keyStore, fuse, clock, log }, closing);
+  const recovery = [...stale, ...(await disks.restore())];
+  for (const line of recovery) log.info(line);
+  startTicking(keys, log, closing);
+  await serve(config, surroundings, closing, {
+    keys,
+    disks,
+    audit: auditReader(keyStore),
+    daemon: controlOf(config, surroundings, { startedAt, fuse, recovery }),
+  });
+}
+
+/** From here on nobody else works in these directories. */
+async function takeDirectories({ stateDir, runtimeDir }: DaemonConfig): Promise<void> {
+  await refuseOwnVolume(stateDir);
+  prepareStateDir(stateDir);
+  lockDirectory(stateDir, 'state directory', addon);
+  markStateDir(stateDir);
+  makePrivateDirectory(runtimeDir, 'runtime directory');
+  lockDirectory(runtimeDir, 'runtime directory', addon);
+}
+
+async function openKeys(
+  { stateDir }: DaemonConfig,
+  clock: Clock,
+  closing: ClosingSteps,
+  warn: (text: string) => void,
+): Promise<{ keys: KeyService; keyStore: Store }> {
+  const keyStore = await openStore({
+    path: path.join(stateDir, 'keys.db'),
+    migrations: keysDatabaseMigrations,
+  });
+  closing.add('key records', () => keyStore.close());
+  const rootKeyPath = path.join(stateDir, 'root.key');
+  const { service, rootKeyWarning } = await openKeyService({ store: keyStore, rootKeyPath, clock });
+  closing.add('keys', () => service.close());
+  if (rootKeyWarning !== undefined) warn(rootKeyWarning);
+  return { keys: service, keyStore };
+}
+
+interface DiskParts {
+  readonly config: DaemonConfig;
+  readonly keys: KeyService;
+  readonly keyStore: Store;
+  readonly fuse: OpenedFuse;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+async function openDiskParts(parts: DiskParts, closing: ClosingSteps): Promise<Disks> {
+  const { config, keys, keyStore, fuse, clock, log } = parts;
+  const { stateDir, runtimeDir } = config;
+  const store = await openStore({
+    path: path.join(stateDir, 'disks.db'),
+    migrations: diskMigrations,
+  });
+  closing.add('disk records', () => store.close());
+  const disks = openDisks({
+    stateDir,
+    runtimeDir,
+    store,
+    keys,
+    audit: keyStore,
+    addon,
+    ...(fuse.session === undefined ? {} : { fuse: fuse.session }),
+    clock,
+    warn: (text) => log.warn(text),
+  });
+  closing.add('disks', async () => {
+    for (const line of await disks.shutdown()) log.warn(line);
+  });
+  return disks;
+}
+
+function startTicking(keys: KeyService, log: Log, closing: ClosingSteps): void {
+  const tick = () => {
+    keys.tick().catch((error: unknown) => log.error({ err: error }, 'the key timer failed'));
+  };
+  const timer = setInterval(tick, tickMs);
+  timer.unref();
+  closing.add('key timer', () => clearInterval(timer));
+  tick();
+}
+
+async function serve(
+  { socketPath }: DaemonConfig,
+  { log }: DaemonSurroundings,
+  closing: ClosingSteps,
+  services: Parameters<typeof createServer>[0],
+): Promise<void> {
+  // Whoever can open the socket is the user who runs the daemon, or root.
+  const caller = { principal: `uid:${String(process.getuid?.())}` };
+  const server = createServer(services, caller, log);
+  await removeStaleSocket(socketPath);
+  closing.add('api', () => server.close());
+  await server.listen(socketPath);
+  chmodSync(socketPath, 0o600);
+}
+
+function auditReader(store: Store): AuditReader {
+  return { list: (query) => listAudit(store, query).map(auditView) };
+}
+
+function auditView({ timeMs, ...entry }: AuditEntry): AuditView {
+  return { ...entry, time: new Date(timeMs).toISOString() };
+}
+
+interface Findings {
+  readonly startedAt: Date;
+  readonly fuse: OpenedFuse;
+  readonly recovery: readonly string[];
+}
+
+function controlOf(
+  config: DaemonConfig,
+  { version, onShutdownRequest }: DaemonSurroundings,
+  { startedAt, fuse, recovery }: Findings,
+): DaemonControl {
+  return {
+    facts: () => ({
+      version,
+      pid: process.pid,
+      state_dir: config.stateDir,
+      runtime_dir: config.runtimeDir,
+      started_at: startedAt.toISOString(),
+      fuse_driver: fuse.driver,
+      secret_memory: addon.secretMemoryIsHidden() ? 'memfd_secret' : 'locked',
+      recovery: [...recovery],
+    }),
+    shutdown: onShutdownRequest,
+  };
+}

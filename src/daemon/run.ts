@@ -1,0 +1,89 @@
+/** The life of the daemon's process: its output, its signals, its end. */
+import { createRequire } from 'node:module';
+import { Fault, mappingOf } from '../fault.js';
+import { createLog, type Log } from '../log.js';
+import { parseCommandLine, usage, type DaemonConfig } from './config.js';
+import { startDaemon, type RunningDaemon } from './daemon.js';
+
+// The promise is 10 s; a step that hangs must not keep the process any longer.
+const shutdownDeadlineMs = 9_500;
+
+// package.json is part of every installation, and has a version.
+const { version } = createRequire(import.meta.url)('../../package.json') as { version: string };
+
+/** Runs until a signal or a client ends the daemon. */
+export async function run(args: readonly string[]): Promise<void> {
+  const log = createLog();
+  dieOnSurprise(log);
+  try {
+    const command = parseCommandLine(args);
+    if (command === 'help') process.stdout.write(usage);
+    else if (command === 'version') process.stdout.write(`keyvold ${version}\n`);
+    else await serve(command, log);
+  } catch (error) {
+    process.exit(reportFailure(error, log));
+  }
+}
+
+async function serve(config: DaemonConfig, log: Log): Promise<void> {
+  const stop = stopRequest();
+  process.on('SIGTERM', stop.ask);
+  process.on('SIGINT', stop.ask);
+  const daemon = await startDaemon(config, {
+    log,
+    version,
+    warn: (text) => {
+      log.warn(text);
+      process.stderr.write(`keyvold: warning: ${text}\n`);
+    },
+    onShutdownRequest: () => stop.ask('a client'),
+  });
+  const ready = `keyvold ready: ${daemon.socketPath}`;
+  log.info({ pid: process.pid, version }, ready);
+  process.stdout.write(`${ready}\n`);
+  log.info(`stopping, asked by ${await stop.asked}`);
+  await closeInTime(daemon, log);
+}
+
+async function closeInTime(daemon: RunningDaemon, log: Log): Promise<never> {
+  setTimeout(() => {
+    log.fatal('the shutdown took too long');
+    process.exit(1);
+  }, shutdownDeadlineMs);
+  await daemon.close();
+  log.info('stopped');
+  process.exit(0);
+}
+
+/** Being asked once stops the daemon in order, twice at once. */
+function stopRequest(): { asked: Promise<string>; ask: (who: string) => void } {
+  let resolve: ((who: string) => void) | undefined;
+  const asked = new Promise<string>((resolveAsked) => (resolve = resolveAsked));
+  const ask = (who: string) => {
+    if (resolve === undefined) process.exit(1);
+    resolve(who);
+    resolve = undefined;
+  };
+  return { asked, ask };
+}
+
+/** A process in an unknown state must not go on writing to disks. */
+function dieOnSurprise(log: Log): void {
+  const die = (error: unknown) => {
+    log.fatal({ err: error }, 'unexpected error');
+    process.exit(1);
+  };
+  process.on('uncaughtException', die);
+  process.on('unhandledRejection', die);
+}
+
+function reportFailure(error: unknown, log: Log): number {
+  if (!(error instanceof Fault)) {
+    log.fatal({ err: error }, 'the daemon failed');
+    process.stderr.write('keyvold: error: internal error\n');
+    return 1;
+  }
+  process.stderr.write(`keyvold: error: ${error.message}\n`);
+  if (error.hint !== undefined) process.stderr.write(`hint: ${error.hint}\n`);
+  return mappingOf(error.code).exitStatus;
+}

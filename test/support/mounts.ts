@@ -1,0 +1,34 @@
+// What the kernel has mounted below a directory, and how a test gets rid of it.
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+/** Loop devices whose file lies below `directory`. */
+export function loopsBelow(directory: string): string[] {
+  return readdirSync('/sys/block')
+    .filter((name) => backingFileOf(name).startsWith(`${directory}/`))
+    .map((name) => `/dev/${name}`);
+}
+
+/** Directories where something of `directory` is mounted: in it, or from a loop device on it. */
+export function mountsOf(directory: string): string[] {
+  const loops = new Set(loopsBelow(directory));
+  return readFileSync('/proc/self/mounts', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' '))
+    .filter(([source = '', at = '']) => at.startsWith(`${directory}/`) || loops.has(source))
+    .map(([, at = '']) => at);
+}
+
+/** Unmounts and detaches all of it; with `remove` the directory's temporary parent goes, too. */
+export function removeMounts(directory: string, remove: boolean): void {
+  const loops = loopsBelow(directory);
+  for (const at of mountsOf(directory).reverse()) execFileSync('umount', ['--lazy', at]);
+  for (const loop of loops) execFileSync('losetup', ['--detach', loop]);
+  if (remove) rmSync(dirname(directory), { recursive: true, force: true });
+}
+
+function backingFileOf(name: string): string {
+  const file = `/sys/block/${name}/loop/backing_file`;
+  return existsSync(file) ? readFileSync(file, 'utf8').trim() : '';
+}
