@@ -24,15 +24,17 @@ function takeLock(file: string, directory: string, what: string, addon: Addon): 
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     if (error.code === 'BUSY') throw alreadyRunning(file, directory, what);
-    if (error.code === 'NO_SPACE') throw error;
-    throw new Fault(
-      'STATE_DIR_UNUSABLE',
-      `${what} ${directory} cannot be locked: ${error.message}`,
-      {
-        cause: error,
-      },
-    );
+    throw notLockable(error, `${what} ${directory}`);
   }
+}
+
+function notLockable(cause: Fault, place: string): Fault {
+  if (cause.code === 'NO_SPACE') {
+    return new Fault('NO_SPACE', `${place} is on a full filesystem`, { cause });
+  }
+  const isReadOnly = cause.code === 'READ_ONLY';
+  const reason = isReadOnly ? 'is on a read-only filesystem' : `cannot be locked: ${cause.message}`;
+  return new Fault('STATE_DIR_UNUSABLE', `${place} ${reason}`, { cause });
 }
 
 function alreadyRunning(file: string, directory: string, what: string): Fault {

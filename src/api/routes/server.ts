@@ -16,6 +16,7 @@ import { bodyLimitBytes, errorView, faultOf } from './errors.js';
 import { imageRoutes } from './images.js';
 import { keyRoutes } from './keys.js';
 import { RunningCalls, sendStream, wantsStream } from './long-call.js';
+import { RunningRequests } from './running-requests.js';
 import { openApiDocument } from './openapi.js';
 import type { Route, RouteRequest, Services } from './route.js';
 import { snapshotRoutes } from './snapshots.js';
@@ -44,6 +45,11 @@ const longestPathPart = 4096;
 export function createServer(services: Services, caller: Caller, log: Log): ApiServer {
   const app = createApp(log);
   const calls = new RunningCalls();
+  const requests = new RunningRequests();
+  app.addHook('preHandler', (_request, reply, done) => {
+    requests.add(reply.raw);
+    done();
+  });
   for (const route of routes) {
     app.route({
       method: route.method,
@@ -60,7 +66,11 @@ export function createServer(services: Services, caller: Caller, log: Log): ApiS
     },
     close: async () => {
       calls.abortAll();
-      await app.close();
+      const closed = app.close();
+      await requests.none();
+      // What is left are connections on which nobody has asked for anything yet.
+      app.server.closeAllConnections();
+      await closed;
     },
   };
 }
