@@ -36,8 +36,13 @@ export async function freezeTop(
     );
   // What can take long is done before the key is held: a disable must not wait for it.
   context.keys.assertUsable(volume.keyId);
-  if (live?.device?.writable === true) await live.device.flush();
+  if (live?.device?.writable === true) await live.device.flush().catch(leaveToTheKey);
   await (live?.mount === undefined ? swap() : live.mount.whileFrozen(swap));
+}
+
+/** A gate that closes meanwhile is explained best by the key, which is asked next. */
+function leaveToTheKey(error: unknown): void {
+  if (!(error instanceof Fault) || error.code !== 'GATE_CLOSED') throw error;
 }
 
 /** Throws LIMIT_REACHED when nothing can stand over the disk's top any more. */
