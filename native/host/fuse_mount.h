@@ -23,7 +23,8 @@ struct FuseMountRequest {
 Status MountFuse(const FuseMountRequest& request, std::vector<UniqueFd>* fds);
 
 // Unmounts. When files on it are open: detaches it lazily and aborts the connection, so that
-// whoever serves it ends (ENODEV) and whoever uses it gets errors. Not mounted is ok.
+// whoever serves it ends (ENODEV) and whoever uses it gets errors. An ordinary user can abort only
+// where fusectl is mounted; elsewhere the connection ends with its last user. Not mounted is ok.
 Status UnmountFuse(const std::string& directory);
 
 }  // namespace keyvol

@@ -112,10 +112,11 @@ class PortableSession implements FuseSession {
   }
 
   async unmount(): Promise<void> {
-    // A lazy unmount alone would leave libfuse's threads serving whoever still has a file open.
-    await writeFile(`/sys/fs/fuse/connections/${this.connection}/abort`, '1').catch(
-      () => undefined,
-    );
+    // fuse-native unmounts lazily, so whoever still has a file open must be cut off by us: by
+    // aborting the connection where fusectl is mounted, by EIO everywhere.
+    for (const { id } of this.tree.all()) this.tree.remove(id);
+    const abort = `/sys/fs/fuse/connections/${this.connection}/abort`;
+    await writeFile(abort, '1').catch(() => undefined);
     await this.tree.idle();
     try {
       await settled((done) => this.fuse.unmount(done));
