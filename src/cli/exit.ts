@@ -19,23 +19,27 @@ export const statusMeanings = {
 
 export type ExitStatus = keyof typeof statusMeanings;
 
-/** How a command ended. Without a message what there was to say has been said. */
+/** How a command ended. With an empty message what there was to say has been said. */
 export interface Ending {
   readonly status: number;
-  readonly message?: string;
+  readonly message: string;
   readonly hint?: string | undefined;
 }
 
-/** A command ends with this status because another process (the daemon) did, and has said why. */
-export class EndedWith extends Error {
-  constructor(readonly status: number) {
-    super(`ended with status ${String(status)}`);
+/** A command ends as another process did: the daemon, which has said why unless `message` does. */
+export class EndedWith extends Error implements Ending {
+  constructor(
+    readonly status: number,
+    readonly hint?: string,
+    message = '',
+  ) {
+    super(message);
   }
 }
 
 /** Turns whatever a command threw into its ending. */
 export function endingOf(error: unknown): Ending {
-  if (error instanceof EndedWith) return { status: error.status };
+  if (error instanceof EndedWith) return error;
   if (error instanceof Fault) return endingOfFault(error);
   if (isCommanderError(error)) return endingOfUsage(error);
   const message = error instanceof Error ? error.message : String(error);
@@ -56,9 +60,9 @@ function isCommanderError(error: unknown): error is CommanderError {
 }
 
 function endingOfUsage(error: CommanderError): Ending {
-  if (error.exitCode === 0) return { status: 0 };
+  if (error.exitCode === 0) return { status: 0, message: '' };
   // The help of a noun that was given no verb has been printed.
-  if (error.code === 'commander.help') return { status: 2 };
+  if (error.code === 'commander.help') return { status: 2, message: '' };
   const [first = '', ...rest] = error.message.split('\n');
   const suggestion = /\((Did you mean .*)\)/.exec(rest.join(' '))?.[1];
   return {

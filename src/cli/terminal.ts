@@ -8,7 +8,7 @@ export function isInteractive(): boolean {
 }
 
 export function printEnding({ message, hint }: Ending): void {
-  if (message === undefined) return;
+  if (message === '') return;
   process.stderr.write(`keyvol: ${coloured('red', 'error:')} ${message}\n`);
   if (hint !== undefined) process.stderr.write(`${coloured('yellow', 'hint:')} ${hint}\n`);
 }
@@ -32,6 +32,6 @@ export async function ask(question: string, signal?: AbortSignal): Promise<strin
 }
 
 function coloured(colour: 'red' | 'yellow', text: string): string {
-  const plain = !process.stderr.isTTY || (process.env['NO_COLOR'] ?? '') !== '';
+  const plain = !process.stderr.isTTY || (process.env.NO_COLOR ?? '') !== '';
   return plain ? text : styleText(colour, text);
 }

@@ -93,7 +93,7 @@ async function completedByBash(
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
       ...process.env,
-      PATH: `${bin}:${process.env['PATH'] ?? ''}`,
+      PATH: `${bin}:${process.env.PATH ?? ''}`,
       KEYVOL_RUNTIME_DIR: runtimeDir,
     },
   });

@@ -60,7 +60,7 @@ t.test('every leaf command is run by some test', async (t) => {
 
 t.test('the help of all commands is what the fixture says', async (t) => {
   const text = [...texts].map(([path, help]) => `$ ${path} --help\n${help}`).join('\n');
-  if (process.env['KEYVOL_UPDATE_FIXTURES'] === '1') writeFileSync(fixture, text);
+  if (process.env.KEYVOL_UPDATE_FIXTURES === '1') writeFileSync(fixture, text);
   t.equal(text, readFileSync(fixture, 'utf8'));
 });
 

@@ -63,17 +63,17 @@ t.test('fields leaves out what is not there', async (t) => {
 });
 
 t.test('times are local, in ISO 8601 with the offset', async (t) => {
-  const zone = process.env['TZ'];
+  const zone = process.env.TZ;
   t.teardown(() => {
-    if (zone === undefined) delete process.env['TZ'];
-    else process.env['TZ'] = zone;
+    if (zone === undefined) delete process.env.TZ;
+    else process.env.TZ = zone;
   });
   for (const [name, expected] of [
     ['UTC', '2026-11-25T01:02:03Z'],
     ['Asia/Kolkata', '2026-11-25T06:32:03+05:30'],
     ['America/St_Johns', '2026-11-24T21:32:03-03:30'],
   ] as const) {
-    process.env['TZ'] = name;
+    process.env.TZ = name;
     t.equal(localTime('2026-11-25T01:02:03.400Z'), expected);
   }
 });

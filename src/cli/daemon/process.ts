@@ -59,16 +59,16 @@ function openLog(stateDir: string): number {
     mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
     return openSync(file, 'a', 0o600);
   } catch (error) {
-    const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
-    throw new Fault(
-      'STATE_DIR_UNUSABLE',
-      `state directory ${stateDir} is not writable: ${reason}`,
-      {
-        cause: error,
-        hint: 'choose another one with --state-dir',
-      },
-    );
+    throw unusable(stateDir, error);
   }
+}
+
+function unusable(stateDir: string, cause: unknown): Fault {
+  const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
+  const message = `state directory ${stateDir} cannot be written: ${reason}`;
+  if (reason === 'ENOSPC' || reason === 'EDQUOT') return new Fault('NO_SPACE', message, { cause });
+  const hint = 'choose another one with --state-dir';
+  return new Fault('STATE_DIR_UNUSABLE', message, { cause, hint });
 }
 
 /**

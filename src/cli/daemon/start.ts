@@ -1,6 +1,5 @@
 import { Option, type Command } from 'commander';
 import type { StatusView } from '../../api/types.js';
-import { Fault } from '../../fault.js';
 import type { CliContext } from '../context.js';
 import { declare } from '../declare.js';
 import { EndedWith } from '../exit.js';
@@ -55,7 +54,7 @@ export async function startDaemon(cli: CliContext, options: Options): Promise<vo
   const started = await waitForStart(daemon, child);
   const said = linesOf(readSince(log, endBytes).text);
   if (typeof started === 'number') reportFailure(started, said, log);
-  relayWarnings(said);
+  relay(said.filter((line) => line.startsWith('keyvold: warning:')));
   cli.print(started, startedLines);
 }
 
@@ -67,24 +66,19 @@ async function runForeground(cli: CliContext, options: Options): Promise<void> {
   throw new EndedWith(await exitStatusOf(child));
 }
 
-// The daemon has said why in its own words, which are shaped as ours.
+// The daemon has said why in its own words, which are shaped as ours; unless it crashed, or its log
+// is on a full disk.
 function reportFailure(exitStatus: number, said: readonly string[], log: string): never {
-  const own = said.filter((line) => /^(keyvold: error:|hint:)/.test(line));
-  const shown = own.length > 0 ? own : said.slice(-shownLines);
-  for (const line of shown) process.stderr.write(`${line.replace(/^keyvold:/, 'keyvol:')}\n`);
-  if (exitStatus !== 0 && own.length > 0) throw new EndedWith(exitStatus);
-  throw new Fault(
-    'INTERNAL',
-    `keyvold ended with status ${String(exitStatus)} before it answered`,
-    {
-      hint: `its log is ${log}`,
-    },
-  );
+  const own = said.filter((line) => /^(keyvold: (error|warning):|hint:)/.test(line));
+  relay(own);
+  if (own.some((line) => line.startsWith('keyvold: error:'))) throw new EndedWith(exitStatus);
+  relay(said.slice(-shownLines));
+  const message = `keyvold ended with status ${String(exitStatus)} before it answered`;
+  throw new EndedWith(exitStatus === 0 ? 1 : exitStatus, `its log is ${log}`, message);
 }
 
-function relayWarnings(said: readonly string[]): void {
-  const warnings = said.filter((line) => line.startsWith('keyvold: warning:'));
-  for (const line of warnings) process.stderr.write(`${line.replace(/^keyvold:/, 'keyvol:')}\n`);
+function relay(lines: readonly string[]): void {
+  for (const line of lines) process.stderr.write(`${line.replace(/^keyvold:/, 'keyvol:')}\n`);
 }
 
 function startedLines(status: StatusView): string {
