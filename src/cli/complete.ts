@@ -2,12 +2,13 @@
 import { Command, type Argument, type Option } from 'commander';
 import type { DaemonClient } from '../api/types.js';
 import type { CliContext } from './context.js';
+import { titleOf } from './views.js';
 
-const namesOf: Record<string, (daemon: DaemonClient) => Promise<readonly { name: string }[]>> = {
-  key: (daemon) => daemon.listKeys(),
-  volume: (daemon) => daemon.listVolumes(),
-  image: (daemon) => daemon.listImages(),
-  snapshot: (daemon) => daemon.listSnapshots(),
+const namesOf: Record<string, (daemon: DaemonClient) => Promise<readonly string[]>> = {
+  key: async (daemon) => (await daemon.listKeys()).map(({ name }) => name),
+  volume: async (daemon) => (await daemon.listVolumes()).map(titleOf),
+  image: async (daemon) => (await daemon.listImages()).map(titleOf),
+  snapshot: async (daemon) => (await daemon.listSnapshots()).map(titleOf),
 };
 
 /** Hidden; the last word is the one being typed. Prints the candidates that begin with it. */
@@ -91,6 +92,5 @@ async function valuesOf(
   if (choices !== undefined) return choices;
   const list = namesOf[placeholder];
   if (list === undefined) return [];
-  const views = await list(await cli.connect());
-  return views.map((view) => view.name);
+  return list(await cli.connect());
 }

@@ -37,12 +37,17 @@ function keyState(key: KeyView): string {
   return `${key.state} (${counted(key.deletion_days_left, 'day')} left)`;
 }
 
+/** As commands take it: "db", and "db@monday" of a snapshot. */
+export function titleOf({ name, volume }: DiskView): string {
+  return volume === undefined ? name : `${volume}@${name}`;
+}
+
 /** For volumes, images and snapshots alike. */
 export function diskTable(disks: readonly DiskView[]): string {
   return table(
     ['NAME', 'SIZE', 'USED', 'SHARED', 'KEY', 'KEY-STATE', 'STATE', 'ATTACHED'],
     disks.map((disk) => [
-      disk.name,
+      titleOf(disk),
       formatSize(disk.size),
       formatSize(disk.used),
       formatSize(disk.shared),
@@ -67,7 +72,7 @@ function attachedAt(attachment: AttachmentView | undefined): string {
 
 export function diskFields(disk: DiskView): string {
   return fields([
-    ['name', disk.name],
+    ['name', titleOf(disk)],
     ['id', disk.id],
     ['kind', disk.kind],
     ['volume', disk.volume],
@@ -126,7 +131,7 @@ export function mountedLine(disk: DiskView): string {
 
 export function createdLine(disk: DiskView): string {
   const size = formatSize(disk.size);
-  return `created ${disk.kind} ${disk.name}: ${size}, encrypted under key ${disk.key_name}`;
+  return `created ${disk.kind} ${titleOf(disk)}: ${size}, encrypted under key ${disk.key_name}`;
 }
 
 export function deletedLine(kind: string, deleted: DeleteView): string {

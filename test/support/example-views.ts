@@ -48,7 +48,7 @@ export const volumeView: DiskView = {
 export const snapshotView: DiskView = {
   ...withoutAttachment(volumeView),
   id: '4cf0e0d5-5bd8-4f0b-a6fb-0d40d37f3a11',
-  name: 'db@monday',
+  name: 'monday',
   kind: 'snapshot',
   state: 'active',
   volume: 'db',

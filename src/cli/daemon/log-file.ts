@@ -2,6 +2,7 @@
 import { closeSync, existsSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { Fault } from '../../fault.js';
+import { localTime } from '../print.js';
 
 const tailBytes = 1 << 20;
 
@@ -40,4 +41,38 @@ export function lastLines(file: string, count: number): { lines: string[]; endBy
 /** The lines of a text that may end with a newline. */
 export function linesOf(text: string): string[] {
   return text.split('\n').filter((line) => line !== '');
+}
+
+const levelNames: Record<number, string> = {
+  10: 'trace',
+  20: 'debug',
+  40: 'warning',
+  50: 'error',
+  60: 'fatal',
+};
+
+/** A line for people: the log's records are JSON, one a line, and other output is text already. */
+export function readable(line: string): string {
+  const { time, level, msg, err } = recordOf(line);
+  if (typeof time !== 'string' || typeof msg !== 'string') return line;
+  const name = typeof level === 'number' ? levelNames[level] : undefined;
+  const cause = err?.message === undefined ? '' : `: ${String(err.message)}`;
+  return `${localTime(time)} ${name === undefined ? '' : `${name}: `}${msg}${cause}`;
+}
+
+interface LogRecord {
+  time?: unknown;
+  level?: unknown;
+  msg?: unknown;
+  err?: { message?: unknown };
+}
+
+function recordOf(line: string): LogRecord {
+  if (!line.startsWith('{')) return {};
+  try {
+    // An object, as its first letter shows; its fields are checked where they are used.
+    return JSON.parse(line) as LogRecord;
+  } catch {
+    return {};
+  }
 }

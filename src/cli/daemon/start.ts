@@ -71,7 +71,10 @@ async function runForeground(cli: CliContext, options: Options): Promise<void> {
 function reportFailure(exitStatus: number, said: readonly string[], log: string): never {
   const own = said.filter((line) => /^(keyvold: (error|warning):|hint:)/.test(line));
   relay(own);
-  if (own.some((line) => line.startsWith('keyvold: error:'))) throw new EndedWith(exitStatus);
+  if (own.some((line) => line.startsWith('keyvold: error:'))) {
+    if (!own.at(-1)?.startsWith('hint:')) relay([`hint: its log is ${log}`]);
+    throw new EndedWith(exitStatus);
+  }
   relay(said.slice(-shownLines));
   const message = `keyvold ended with status ${String(exitStatus)} before it answered`;
   throw new EndedWith(exitStatus === 0 ? 1 : exitStatus, `its log is ${log}`, message);
