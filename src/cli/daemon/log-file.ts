@@ -56,7 +56,7 @@ export function readable(line: string): string {
   const { time, level, msg, err } = recordOf(line);
   if (typeof time !== 'string' || typeof msg !== 'string') return line;
   const name = typeof level === 'number' ? levelNames[level] : undefined;
-  const cause = err?.message === undefined ? '' : `: ${String(err.message)}`;
+  const cause = typeof err?.message === 'string' ? `: ${err.message}` : '';
   return `${localTime(time)} ${name === undefined ? '' : `${name}: `}${msg}${cause}`;
 }
 
