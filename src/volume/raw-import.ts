@@ -73,7 +73,7 @@ export async function importRaw(
       layer.device.dataKey.release();
       return { device: opened, record: layer.record };
     });
-    await copy(source, device, call);
+    await copy(source, device, () => assertGoesOn(operation, call), call);
     await operation.close();
     await keep(record);
     made.keep();
@@ -89,7 +89,12 @@ export async function importRaw(
   }
 }
 
-async function copy(source: RawSource, device: Device, call: LongCall): Promise<void> {
+async function copy(
+  source: RawSource,
+  device: Device,
+  assertGoing: () => void,
+  call: LongCall,
+): Promise<void> {
   const totalBytes = source.fileBytes;
   let doneBytes = 0;
   // Two buffers: the next chunk is read while the last one is encrypted and written.
@@ -97,7 +102,7 @@ async function copy(source: RawSource, device: Device, call: LongCall): Promise<
   let written: Promise<void> = Promise.resolve();
   try {
     while (doneBytes < totalBytes) {
-      assertNotAborted(call);
+      assertGoing();
       const wantedBytes = Math.min(chunkBytes, totalBytes - doneBytes);
       await readFully(source, filling, doneBytes, wantedBytes);
       await written;
@@ -112,6 +117,13 @@ async function copy(source: RawSource, device: Device, call: LongCall): Promise<
     await written;
   }
   await device.flush();
+}
+
+/** Holes are not written, so that a closed gate would be met only at the end. */
+function assertGoesOn(operation: Operation, call: LongCall): void {
+  assertNotAborted(call);
+  if (operation.isOpen) return;
+  throw new Fault('GATE_CLOSED', `${operation.diskName} was stopped: its key is not usable`);
 }
 
 /** Writes the runs of sectors that are not all zero; the others read as zeros unwritten. */

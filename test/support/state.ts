@@ -51,8 +51,9 @@ export async function startState(directory: string): Promise<State> {
   const stateDir = join(directory, 'state');
   const runtimeDir = join(directory, 'run');
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
-  mkdirSync(join(runtimeDir, 'disks'), { recursive: true, mode: 0o700 });
+  // A dead mount can be neither entered nor made again: it goes first.
   const cleaned = await cleanStaleMounts(runtimeDir, addon);
+  mkdirSync(join(runtimeDir, 'disks'), { recursive: true, mode: 0o700 });
   const mountPoint = join(runtimeDir, 'disks');
   const fuse = await addon.mountFuse({ mountPoint, threads: 2, allowOther: false });
   const clock = systemClock(() => addon.bootTimeMs());
