@@ -3,6 +3,7 @@ import { accessSync, constants, mkdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import path from 'node:path';
 import type { FuseDriver } from '../api/directories.js';
+import { mountPortableFuse } from '../device/fuse-portable.js';
 import type { Addon, FuseSession } from '../device/index.js';
 
 export interface OpenedFuse {
@@ -33,7 +34,9 @@ export async function openFuse(
   const mountPoint = path.join(runtimeDir, 'disks');
   mkdirSync(mountPoint, { recursive: true, mode: 0o700 });
   const threads = Math.min(mostThreads, Math.max(fewestThreads, availableParallelism()));
-  const session = await addon.mountFuse({ mountPoint, threads, allowOther: false });
+  const options = { mountPoint, threads, allowOther: false };
+  const session =
+    driver === 'portable' ? await mountPortableFuse(options) : await addon.mountFuse(options);
   return { driver, session };
 }
 

@@ -73,12 +73,16 @@ const facts = {
 };
 
 /** A server over `madeUp` on a socket of its own, until the end of the test. */
-export async function startApi(t: Teardown, madeUp: MadeUp = {}): Promise<RunningApi> {
+export function startApi(t: Teardown, madeUp: MadeUp = {}): Promise<RunningApi> {
+  return startApiOver(t, servicesOf(madeUp));
+}
+
+export async function startApiOver(t: Teardown, services: Services): Promise<RunningApi> {
   const logged: RunningApi['logged'] = [];
   const note = (fields: unknown, message: string) => logged.push({ fields, message });
   // The server logs with fields and a message, as pino takes them, and nothing else.
   const log = { info: note, warn: note, error: note, fatal: note } as unknown as Log;
-  const server = createServer(servicesOf(madeUp), { principal: 'uid:0' }, log);
+  const server = createServer(services, { principal: 'uid:0' }, log);
   const socketPath = join(tempDirectory(t), 'api.sock');
   await server.listen(socketPath);
   t.teardown(() => server.close());
