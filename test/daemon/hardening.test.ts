@@ -30,7 +30,7 @@ t.test('NODE_OPTIONS is not obeyed, and the process stays the same one', async (
   t.notMatch(readFileSync(`/proc/${String(daemon.pid)}/environ`, 'latin1'), /NODE_OPTIONS/);
 });
 
-t.test('it dumps no core and cannot be traced by its own user', { skip: !isRoot }, async (t) => {
+t.test('it dumps no core, and its files are its owner’s only', { skip: !isRoot }, async (t) => {
   const { pid } = await startDaemon(t, none);
   const limits = readFileSync(`/proc/${String(pid)}/limits`, 'latin1');
   t.match(limits, /Max core file size +0 +0 /);
