@@ -87,7 +87,7 @@ function contextOf(options: DisksOptions): DiskContext {
     addon,
     fuse,
     clock,
-    watch: new KeyWatch({ records }),
+    watch: new KeyWatch({ records, clock }),
     locks: new Locks(),
     live: new Map(),
     warn,

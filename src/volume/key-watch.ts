@@ -25,9 +25,9 @@ const answerWithinMs = 980;
 
 export class KeyWatch implements KeyListener {
   readonly #gates = new Map<string, Set<Gated>>();
-  readonly #context: Pick<DiskContext, 'records'>;
+  readonly #context: Pick<DiskContext, 'records' | 'clock'>;
 
-  constructor(context: Pick<DiskContext, 'records'>) {
+  constructor(context: Pick<DiskContext, 'records' | 'clock'>) {
     this.#context = context;
   }
 
@@ -61,7 +61,7 @@ export class KeyWatch implements KeyListener {
 
   async keyDeleted(key: MasterKey): Promise<void> {
     await Promise.all(this.#gatesOf(key.id).map((gate) => cut(gate)));
-    const day = new Date().toISOString().slice(0, 10);
+    const day = new Date(this.#context.clock.nowMs()).toISOString().slice(0, 10);
     const reason = `master key ${key.alias} was deleted on ${day}; the data cannot be recovered`;
     await this.#context.records.commit([setErrorOfKey(key.id, reason)]);
   }

@@ -50,7 +50,9 @@ t.test('raw import', { timeout: 120_000 }, async (t) => {
   await truncate(large, 2 ** 36);
   let disabled: Promise<unknown> | undefined;
   const lost = images.create({ name: 'lost', file: large, key: 'app' }, caller, {
-    onProgress: () => (disabled ??= state.keys.disableKey('app', caller)),
+    onProgress: () => {
+      disabled ??= state.keys.disableKey('app', caller);
+    },
   });
   t.equal(await outcomeOf(lost), 'KEY_DISABLED', 'it stops long before 64 GiB are read');
   await disabled;

@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { addon } from '../../dist/device/index.js';
 import type { FuseSession } from '../../dist/device/index.js';
-import { systemClock } from '../../dist/clock.js';
+import { systemClock, type Clock } from '../../dist/clock.js';
 import { diskMigrations } from '../../dist/disk/migrations.js';
 import { openDisks, type Disks } from '../../dist/image/disks.js';
 import type { KeyService } from '../../dist/kms/key-service.js';
@@ -33,21 +33,26 @@ export interface State {
 
 export const caller = { principal: 'test' };
 export const mib = 1048576;
+const realClock = systemClock(() => addon.bootTimeMs());
 
 /** Fresh directories, opened, and stopped at the end of the test. */
-export async function newState(t: Teardown): Promise<State> {
-  return openState(t, tempDirectory(t));
+export async function newState(t: Teardown, clock: Clock = realClock): Promise<State> {
+  return openState(t, tempDirectory(t), clock);
 }
 
 /** Opens the services over `directory`, which may hold what a former state left. */
-export async function openState(t: Teardown, directory: string): Promise<State> {
-  const state = await startState(directory);
+export async function openState(
+  t: Teardown,
+  directory: string,
+  clock: Clock = realClock,
+): Promise<State> {
+  const state = await startState(directory, clock);
   t.teardown(() => state.stop());
   return state;
 }
 
 /** As openState, but the caller stops it. */
-export async function startState(directory: string): Promise<State> {
+export async function startState(directory: string, clock: Clock = realClock): Promise<State> {
   const stateDir = join(directory, 'state');
   const runtimeDir = join(directory, 'run');
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
@@ -56,7 +61,6 @@ export async function startState(directory: string): Promise<State> {
   mkdirSync(join(runtimeDir, 'disks'), { recursive: true, mode: 0o700 });
   const mountPoint = join(runtimeDir, 'disks');
   const fuse = await addon.mountFuse({ mountPoint, threads: 2, allowOther: false });
-  const clock = systemClock(() => addon.bootTimeMs());
   const audit = await openStore({
     path: join(stateDir, 'keys.db'),
     migrations: keysDatabaseMigrations,

@@ -2,6 +2,7 @@
 import t from 'tap';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Fault } from '../../dist/fault.js';
 import { caller, fingerprint, newState, outcomeOf } from '../support/state.js';
 
 t.test('what is refused changes nothing', { timeout: 120_000 }, async (t) => {
@@ -113,6 +114,8 @@ t.test('what is refused changes nothing', { timeout: 120_000 }, async (t) => {
     t.equal(await outcomeOf(work()), code, what);
     t.equal(fingerprint(state), before, `${what}: nothing has changed`);
   }
-  const hint = await volumes.show('takem').catch((error: { hint?: string }) => error.hint);
+  const hint = await volumes
+    .show('takem')
+    .catch((error: unknown) => (error instanceof Fault ? error.hint : undefined));
   t.equal(hint, 'did you mean taken?');
 });

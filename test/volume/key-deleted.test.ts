@@ -1,0 +1,37 @@
+// EVS-13: when the day of deletion is reached the data is gone for ever; the disks say so, attached
+// ones too, and what is left of them can be removed.
+import t from 'tap';
+import { open } from 'node:fs/promises';
+import { caller, mib, newState, outcomeOf } from '../support/state.js';
+
+t.test('the key of a disk is deleted', async (t) => {
+  const startMs = Date.now();
+  let nowMs = startMs;
+  const clock = { nowMs: () => nowMs, bootTimeMs: () => nowMs - startMs + 1000 };
+  const { disks, keys } = await newState(t, clock);
+  const { volumes } = disks;
+  await keys.createKey({ alias: 'app' }, caller);
+  const onKeyLoss = 'until-detach';
+  await volumes.create({ name: 'db', sizeBytes: mib, key: 'app', onKeyLoss }, caller);
+  await volumes.create({ name: 'idle', sizeBytes: mib, key: 'app' }, caller);
+  const { attachment } = await volumes.attach('db', {}, caller);
+  const file = await open(attachment?.path ?? '', 'r');
+  await keys.scheduleDeletion('app', 7, caller);
+  const block = Buffer.alloc(4096);
+  t.equal((await file.read(block, 0, 4096, 0)).bytesRead, 4096, 'until-detach goes on');
+  for (let hour = 0; hour < 7 * 24 + 1; hour++) {
+    nowMs += 3600_000;
+    await keys.tick();
+  }
+  await t.rejects(file.read(block, 0, 4096, 0), 'until the key is gone');
+  await file.close();
+  const { record } = await volumes.show('db');
+  t.equal(record.state, 'error');
+  t.match(record.stateReason, /^master key app was deleted on \d{4}-\d\d-\d\d; the data cannot/);
+  t.equal(await outcomeOf(volumes.attach('idle', {}, caller)), 'KEY_DELETED');
+  t.equal(await outcomeOf(volumes.clone('idle', 'copy', caller)), 'KEY_DELETED');
+  await volumes.detach('db', {}, caller);
+  t.equal((await volumes.show('db')).record.state, 'error', 'detached it is still lost');
+  t.equal(await outcomeOf(volumes.delete('db', caller)), 'done');
+  t.equal(await outcomeOf(volumes.delete('idle', caller)), 'done');
+});
