@@ -1,0 +1,127 @@
+/**
+ * Keys stay in native key memory: a scan of the daemon's memory as root, its arguments,
+ * environment, logs and state directory finds no copy of a known root, master or data key. Cipher
+ * contexts in use are the one exception, and they are gone a second after detach or disable.
+ */
+import { readdir, readFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import t, { type Test } from 'tap';
+import { unwrapMasterKey } from '../support/known-keys.js';
+import { countInMemory } from '../support/memory-scan.js';
+import { sleep, startWorld, type World } from '../support/world.js';
+
+interface KnownKeys {
+  readonly root: Buffer;
+  readonly master: Buffer;
+  readonly data: Buffer;
+}
+
+async function learnKeys(world: World): Promise<KnownKeys> {
+  await world.keyvol('key', 'create', 'app');
+  await world.keyvol('volume', 'create', 'v', '--size', '4M', '--key', 'app');
+  const out = join(world.directory, 'volume.key');
+  await world.keyvol('volume', 'export-key', 'v', '--out', out);
+  const root = await readFile(join(world.stateDir, 'root.key'));
+  const { id } = await world.json<{ id: string }>('key', 'show', 'app');
+  return { root, master: unwrapMasterKey(world.stateDir, root, id), data: await readFile(out) };
+}
+
+/** What must never be found, whatever is attached: whole keys. */
+function wholeKeys(keys: KnownKeys): Map<string, Buffer> {
+  return new Map([
+    ['root key', keys.root],
+    ['master key', keys.master],
+    ['data key', keys.data],
+  ]);
+}
+
+/** What a cipher context in use holds of a data key: its halves, as first round keys. */
+function halves(keys: KnownKeys): Map<string, Buffer> {
+  return new Map([
+    ['first half', keys.data.subarray(0, 32)],
+    ['second half', keys.data.subarray(32)],
+  ]);
+}
+
+async function checkNone(t: Test, pid: number, needles: Map<string, Buffer>, when: string) {
+  for (const [name, count] of await countInMemory(pid, needles)) {
+    t.equal(count, 0, `no ${name} in memory ${when}`);
+  }
+}
+
+async function useDisk(world: World): Promise<void> {
+  const file = await open(world.volumePath('v'), 'r+');
+  await file.write(Buffer.alloc(8192, 7), 0, 8192, 512);
+  await file.sync();
+  await file.read(Buffer.alloc(8192), 0, 8192, 0);
+  await file.close();
+}
+
+t.test('no key stands in the memory of the daemon', async (t) => {
+  const world = await startWorld(t);
+  const keys = await learnKeys(world);
+  const pid = await world.pid();
+  await sleep(1000);
+  await checkNone(t, pid, new Map([...wholeKeys(keys), ...halves(keys)]), 'before attach');
+
+  await world.keyvol('volume', 'attach', 'v');
+  await useDisk(world);
+  await checkNone(t, pid, wholeKeys(keys), 'while attached');
+  const inUse = await countInMemory(pid, halves(keys));
+  t.ok((inUse.get('first half') ?? 0) > 0, 'the scan does find a cipher context in use');
+
+  await world.keyvol('key', 'disable', 'app');
+  await sleep(1000);
+  await checkNone(t, pid, new Map([...wholeKeys(keys), ...halves(keys)]), '1 s after disable');
+
+  await world.keyvol('key', 'enable', 'app');
+  await useDisk(world);
+  await world.keyvol('volume', 'detach', 'v');
+  await sleep(1000);
+  await checkNone(t, pid, new Map([...wholeKeys(keys), ...halves(keys)]), '1 s after detach');
+});
+
+async function filesUnder(directory: string): Promise<string[]> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
+  return entries.filter((entry) => entry.isFile()).map((entry) => join(entry.path, entry.name));
+}
+
+/** The forms in which a key could leak into a file. */
+function forms(key: Buffer): Buffer[] {
+  const hex = key.toString('hex');
+  return [
+    key,
+    Buffer.from(hex),
+    Buffer.from(hex.toUpperCase()),
+    Buffer.from(key.toString('base64')),
+  ];
+}
+
+t.test('no key stands in files, arguments or environment', async (t) => {
+  const world = await startWorld(t);
+  const keys = await learnKeys(world);
+  await world.keyvol('volume', 'attach', 'v');
+  await useDisk(world);
+  await world.keyvol('image', 'create', 'i', '--volume', 'v');
+  await world.keyvol('key', 'disable', 'app');
+  const pid = String(await world.pid());
+
+  const state = await filesUnder(world.stateDir);
+  const checked = [...state, `/proc/${pid}/cmdline`, `/proc/${pid}/environ`].filter(
+    (path) => path !== join(world.stateDir, 'root.key'),
+  );
+  t.ok(
+    state.some((path) => path.endsWith('.log')),
+    'logs are among them',
+  );
+  for (const path of checked) {
+    const content = await readFile(path);
+    const leaked = [...wholeKeys(keys), ...halves(keys)]
+      .filter(([, key]) => forms(key).some((form) => content.includes(form)))
+      .map(([name]) => name);
+    t.same(leaked, [], `${path.replace(world.directory, '')} holds no key`);
+  }
+  const limits = await readFile(`/proc/${pid}/limits`, 'utf8');
+  t.match(limits, /Max core file size\s+0\s+0/, 'and a crash leaves no core file');
+});
