@@ -11,7 +11,7 @@ import t, { type Test } from 'tap';
 import { copyHistory, findDamage, newHistory, type SlotHistory } from '../support/slots.js';
 import { sleep, startScript, startWorld, type World } from '../support/world.js';
 
-const kills = Number(process.env['KEYVOL_KILLS'] ?? '30');
+const kills = Number(process.env.KEYVOL_KILLS ?? '30');
 const slots = 512;
 
 interface Writer {
