@@ -3,29 +3,12 @@
  * environment, logs and state directory finds no copy of a known root, master or data key. Cipher
  * contexts in use are the one exception, and they are gone a second after detach or disable.
  */
-import { readdir, readFile } from 'node:fs/promises';
-import { open } from 'node:fs/promises';
+import { open, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { unwrapMasterKey } from '../support/known-keys.js';
+import { formsOf, learnKeys, type KnownKeys } from '../support/known-keys.js';
 import { countInMemory } from '../support/memory-scan.js';
 import { sleep, startWorld, type World } from '../support/world.js';
-
-interface KnownKeys {
-  readonly root: Buffer;
-  readonly master: Buffer;
-  readonly data: Buffer;
-}
-
-async function learnKeys(world: World): Promise<KnownKeys> {
-  await world.keyvol('key', 'create', 'app');
-  await world.keyvol('volume', 'create', 'v', '--size', '4M', '--key', 'app');
-  const out = join(world.directory, 'volume.key');
-  await world.keyvol('volume', 'export-key', 'v', '--out', out);
-  const root = await readFile(join(world.stateDir, 'root.key'));
-  const { id } = await world.json<{ id: string }>('key', 'show', 'app');
-  return { root, master: unwrapMasterKey(world.stateDir, root, id), data: await readFile(out) };
-}
 
 /** What must never be found, whatever is attached: whole keys. */
 function wholeKeys(keys: KnownKeys): Map<string, Buffer> {
@@ -89,17 +72,6 @@ async function filesUnder(directory: string): Promise<string[]> {
     .map((entry) => join(entry.parentPath, entry.name));
 }
 
-/** The forms in which a key could leak into a file. */
-function forms(key: Buffer): Buffer[] {
-  const hex = key.toString('hex');
-  return [
-    key,
-    Buffer.from(hex),
-    Buffer.from(hex.toUpperCase()),
-    Buffer.from(key.toString('base64')),
-  ];
-}
-
 t.test('no key stands in files, arguments or environment', async (t) => {
   const world = await startWorld(t);
   const keys = await learnKeys(world);
@@ -120,7 +92,7 @@ t.test('no key stands in files, arguments or environment', async (t) => {
   for (const path of checked) {
     const content = await readFile(path);
     const leaked = [...wholeKeys(keys), ...halves(keys)]
-      .filter(([, key]) => forms(key).some((form) => content.includes(form)))
+      .filter(([, key]) => formsOf(key).some((form) => content.includes(form)))
       .map(([name]) => name);
     t.same(leaked, [], `${path.replace(world.directory, '')} holds no key`);
   }
