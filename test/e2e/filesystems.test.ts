@@ -42,6 +42,8 @@ t.test('fstrim gives deleted files back to the host', async (t) => {
   const full = await world.json<DiskView>('volume', 'show', 'v');
   t.ok(full.used > 90 * mib, 'the files take space on the host');
   await must('rm', '-r', join(directory, 'files'));
+  // ext4 trims what was freed only once the transaction that freed it has committed.
+  await must('sync', '-f', directory);
   await must('fstrim', directory);
   const trimmed = await world.json<DiskView>('volume', 'show', 'v');
   t.ok(trimmed.used < 24 * mib, `after fstrim ${String(trimmed.used)} bytes are left`);
@@ -61,6 +63,8 @@ t.test('fstrim of a clone does not grow it beyond the data of its image', async 
   await world.keyvol('volume', 'create', 'c', '--image', 'golden');
   await world.keyvol('volume', 'mount', 'c', directory);
   await must('rm', '-r', join(directory, 'files'));
+  // ext4 trims what was freed only once the transaction that freed it has committed.
+  await must('sync', '-f', directory);
   await must('fstrim', directory);
   await must('sync', '-f', directory);
   const clone = await world.json<DiskView>('volume', 'show', 'c');
