@@ -94,6 +94,7 @@ class FuseSessionHandle : public Napi::ObjectWrap<FuseSessionHandle> {
         {InstanceAccessor<&Self::MountPoint>("mountPoint"), InstanceMethod<&Self::Add>("add"),
          InstanceMethod<&Self::Rename>("rename"), InstanceMethod<&Self::Remove>("remove"),
          InstanceMethod<&Self::OpenHandles>("openHandles"),
+         InstanceMethod<&Self::SetExclusive>("setExclusive"),
          InstanceMethod<&Self::RevokeHandles>("revokeHandles"),
          InstanceMethod<&Self::DropMappedPages>("dropMappedPages"),
          InstanceMethod<&Self::UnmountAsync>("unmount")}));
@@ -145,6 +146,10 @@ class FuseSessionHandle : public Napi::ObjectWrap<FuseSessionHandle> {
     result.Set("own", counts.own);
     result.Set("others", counts.others);
     return result;
+  }
+
+  Napi::Value SetExclusive(const Napi::CallbackInfo& info) {
+    return Finish(info.Env(), mount_->tree->SetExclusive(StringOf(info[0]), BoolOf(info[1])));
   }
 
   Napi::Value RevokeHandles(const Napi::CallbackInfo& info) {

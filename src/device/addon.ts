@@ -130,6 +130,12 @@ export interface FuseSession {
   remove(id: string): void;
   /** How many handles are open and not revoked; `own` by this process (loop devices). */
   openHandles(id: string): { readonly own: number; readonly others: number };
+  /**
+   * While exclusive, nobody but this process opens the file for writing: others get EBUSY, and
+   * may still read. Throws BUSY, and changes nothing, when another process has it open for
+   * writing; FILE_NOT_FOUND. Ending it on a file that was removed does nothing.
+   */
+  setExclusive(id: string, exclusive: boolean): void;
   /** Handles opened so far answer EIO for ever; with 'own' only this process's. */
   revokeHandles(id: string, which: 'own' | 'all'): void;
   /**

@@ -50,7 +50,8 @@ function metaOperations(tree: PortableTree): FuseOperations {
       const forWriting = (flags & accessMode) !== fsConstants.O_RDONLY;
       if (file === undefined) done(-errno.ENOENT);
       else if (forWriting && file.readOnly) done(-errno.EROFS);
-      else done(0, tree.open(file));
+      else if (forWriting && tree.isTaken(file.id)) done(-errno.EBUSY);
+      else done(0, tree.open(file, forWriting));
     },
     release: (_path: string, handle: number, done: Done) => {
       tree.release(handle);

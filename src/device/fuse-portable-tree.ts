@@ -4,11 +4,13 @@ import type { FuseFile } from './addon.js';
 
 interface OpenHandle {
   readonly file: FuseFile;
+  readonly forWriting: boolean;
   revoked: boolean;
 }
 
 export class PortableTree {
   readonly #files = new Map<string, FuseFile>();
+  readonly #exclusive = new Set<string>();
   readonly #handles = new Map<number, OpenHandle>();
   #nextHandle = 1;
   #running = 0;
@@ -36,12 +38,26 @@ export class PortableTree {
   remove(id: string): void {
     this.#known(id);
     this.revoke(id);
+    this.#exclusive.delete(id);
     this.#files.delete(id);
   }
 
   openHandles(id: string): number {
-    return [...this.#handles.values()].filter((open) => open.file.id === id && !open.revoked)
-      .length;
+    return this.#handlesOf(id).length;
+  }
+
+  writers(id: string): number {
+    return this.#handlesOf(id).filter(({ forWriting }) => forWriting).length;
+  }
+
+  setExclusive(id: string, exclusive: boolean): void {
+    if (exclusive) this.#exclusive.add(this.#known(id).id);
+    else this.#exclusive.delete(id);
+  }
+
+  /** Whether the one writer of an exclusive file is there already. */
+  isTaken(id: string): boolean {
+    return this.#exclusive.has(id) && this.writers(id) > 0;
   }
 
   revoke(id: string): void {
@@ -69,10 +85,10 @@ export class PortableTree {
   }
 
   /** A new handle, never 0. */
-  open(file: FuseFile): number {
+  open(file: FuseFile, forWriting: boolean): number {
     const handle = this.#nextHandle;
     this.#nextHandle += 1;
-    this.#handles.set(handle, { file, revoked: false });
+    this.#handles.set(handle, { file, forWriting, revoked: false });
     return handle;
   }
 
@@ -100,6 +116,10 @@ export class PortableTree {
   async idle(): Promise<void> {
     if (this.#running === 0) return;
     await new Promise<void>((resolve) => this.#whenIdle.push(resolve));
+  }
+
+  #handlesOf(id: string): OpenHandle[] {
+    return [...this.#handles.values()].filter(({ file, revoked }) => file.id === id && !revoked);
   }
 
   #known(id: string): FuseFile {

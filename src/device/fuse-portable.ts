@@ -6,8 +6,8 @@
  * - no fallocate: discards and write-zeroes of programs answer EOPNOTSUPP, space never comes back;
  * - no SEEK_HOLE of ours: the kernel calls the whole file data;
  * - no shared mappings (ENODEV), as files are opened for direct I/O, so there are no mapped pages;
- * - requests do not tell who opened a file: `own` counts the loop devices on it, and revoking
- *   'own' handles revokes all of them.
+ * - requests do not tell who opened a file: `own` counts the loop devices on it, revoking 'own'
+ *   handles revokes all of them, and an exclusive file takes one writer, whoever comes first.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { stat, writeFile } from 'node:fs/promises';
@@ -99,8 +99,16 @@ class PortableSession implements FuseSession {
     const total = this.tree.openHandles(id);
     const file = this.tree.fileById(id);
     if (file === undefined || total === 0) return { own: 0, others: total };
-    const own = Math.min(total, loopDevicesOn(`${this.mountPoint}/${file.directory}/${file.name}`));
+    const own = Math.min(total, this.#loopDevicesOn(file));
     return { own, others: total - own };
+  }
+
+  setExclusive(id: string, exclusive: boolean): void {
+    const file = this.tree.fileById(id);
+    if (exclusive && file !== undefined && this.tree.writers(id) > this.#loopDevicesOn(file)) {
+      throw new Fault('BUSY', `another program has ${file.name} open for writing`);
+    }
+    this.tree.setExclusive(id, exclusive);
   }
 
   revokeHandles(id: string, _which: 'own' | 'all'): void {
@@ -109,6 +117,10 @@ class PortableSession implements FuseSession {
 
   async dropMappedPages(_id: string): Promise<void> {
     // Direct I/O in libfuse 2 allows no shared mapping, so no program has mapped a page.
+  }
+
+  #loopDevicesOn({ directory, name }: FuseFile): number {
+    return loopDevicesOn(`${this.mountPoint}/${directory}/${name}`);
   }
 
   async unmount(): Promise<void> {

@@ -1,4 +1,6 @@
 /** What every FUSE driver answers, run on each of them; the judges are the kernel and its tools. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { open, readdir, stat, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Test } from 'tap';
@@ -26,6 +28,7 @@ export async function conformance(root: Test, driver: FuseDriver): Promise<void>
   await root.test('names', (t) => names(t, driver));
   await root.test('owners and read-only disks', (t) => permissions(t, driver));
   await root.test('handles', (t) => handles(t, driver));
+  await root.test('one writer', (t) => exclusive(t, driver));
   await root.test('the gate', (t) => gate(t, driver));
 }
 
@@ -238,6 +241,34 @@ async function handles(t: Test, driver: FuseDriver): Promise<void> {
   await device.read(probe, 0);
   t.equal(probe[0], 0, 'the device stays open');
   await held.close();
+}
+
+async function exclusive(t: Test, driver: FuseDriver): Promise<void> {
+  const { session, path } = await mountVolume(t, sizeBytes, driver);
+  const write = ['if=/dev/zero', `of=${path}`, 'count=1', 'conv=notrunc', 'status=none'];
+  session.setExclusive('vol', true);
+  const mine = await open(path, 'r+');
+  const refused = await run('dd', ...write);
+  t.not(refused.code, 0, 'another process does not write beside us');
+  t.match(refused.stderr, /busy/i);
+  await runOk('head', '-c1', path);
+  t.equal((await mine.write(Buffer.alloc(1), 0, 1, 0)).bytesWritten, 1, 'we do');
+  await mine.close();
+
+  session.setExclusive('vol', false);
+  await runOk('dd', ...write);
+  t.ok(await eventually(() => session.openHandles('vol').others === 0));
+  const writer = spawn('sh', ['-c', `exec 3<>${path}; echo ready; read line`]);
+  const ended = once(writer, 'exit');
+  await once(writer.stdout, 'data');
+  t.throws(() => session.setExclusive('vol', true), { code: 'BUSY', message: /vol/ });
+  await runOk('dd', ...write);
+  writer.stdin.end();
+  await ended;
+  t.ok(await eventually(() => session.openHandles('vol').others === 0));
+  session.setExclusive('vol', true);
+  t.throws(() => session.setExclusive('none', true), { code: 'FILE_NOT_FOUND' });
+  session.setExclusive('none', false);
 }
 
 async function gate(t: Test, driver: FuseDriver): Promise<void> {

@@ -50,7 +50,7 @@ Status Tree::Add(FileSpec spec) {
     return Status::Error(Code::kExists, "a disk named " + spec.name + " is already exported");
   }
   const uint64_t node_id = next_node_id_++;
-  files_.emplace(node_id, File{std::move(spec), node_id});
+  files_.emplace(node_id, File{std::move(spec), node_id, false});
   return Status::Ok();
 }
 
@@ -84,6 +84,22 @@ HandleCounts Tree::OpenHandles(const std::string& id) const {
     (handle.own ? counts.own : counts.others)++;
   }
   return counts;
+}
+
+Status Tree::SetExclusive(const std::string& id, bool exclusive) {
+  std::unique_lock lock(mutex_);
+  const File* file = FindById(id);
+  if (file == nullptr && !exclusive) return Status::Ok();
+  if (file == nullptr) return Status::Error(Code::kNotFound, "disk " + id + " is not exported");
+  for (const auto& [number, handle] : handles_) {
+    const bool foreign_writer = handle.for_writing && !handle.own && !handle.revoked;
+    if (exclusive && foreign_writer && handle.node_id == file->node_id) {
+      return Status::Error(Code::kBusy,
+                           "another program has " + file->spec.name + " open for writing");
+    }
+  }
+  files_.at(file->node_id).exclusive = exclusive;
+  return Status::Ok();
 }
 
 void Tree::Revoke(const std::string& id, HandleOwner owner) {
@@ -144,8 +160,9 @@ int Tree::Open(uint64_t node_id, bool for_writing, bool own, uint64_t* handle) {
   const File* file = FindFile(node_id);
   if (file == nullptr) return ENOENT;
   if (for_writing && file->spec.read_only) return EROFS;
+  if (for_writing && file->exclusive && !own) return EBUSY;
   *handle = next_handle_++;
-  handles_.emplace(*handle, OpenHandle{node_id, own, false});
+  handles_.emplace(*handle, OpenHandle{node_id, own, for_writing, false});
   return 0;
 }
 

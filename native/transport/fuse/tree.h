@@ -63,6 +63,9 @@ class Tree {
   Status Remove(const std::string& id);
   // Handles that are open and not revoked. None for an unknown id.
   HandleCounts OpenHandles(const std::string& id) const;
+  // While exclusive, only this process may open the file for writing. kBusy, and nothing changes,
+  // when another has it open so; kNotFound for an unknown id, unless this ends it.
+  Status SetExclusive(const std::string& id, bool exclusive);
   // Handles opened so far answer EIO for ever.
   void Revoke(const std::string& id, HandleOwner owner);
 
@@ -73,7 +76,7 @@ class Tree {
   // In order of their node numbers; nothing for what is no directory.
   std::vector<Node> Children(uint64_t node_id) const;
 
-  // 0 and a new handle, or an errno: ENOENT, EISDIR, EROFS.
+  // 0 and a new handle, or an errno: ENOENT, EISDIR, EROFS, EBUSY.
   int Open(uint64_t node_id, bool for_writing, bool own, uint64_t* handle);
   bool IsWritable(uint64_t node_id) const;
   void Release(uint64_t handle);
@@ -84,11 +87,13 @@ class Tree {
   struct OpenHandle {
     uint64_t node_id;
     bool own;
+    bool for_writing;
     bool revoked;
   };
   struct File {
     FileSpec spec;
     uint64_t node_id;
+    bool exclusive;
   };
 
   Node NodeOf(const File& file) const;
