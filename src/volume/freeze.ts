@@ -100,7 +100,7 @@ async function commitAndSwap(
 
 /** By the records the old top is shared now: this device must never write to it again. */
 async function stopWriting(live: LiveDisk, cause: unknown): Promise<never> {
-  await live.cutOff();
+  await live.condemn();
   throw new Fault('IO_ERROR', `${live.kind} ${live.name} could not go on after it was frozen`, {
     cause,
     hint: `detach it and attach it again`,

@@ -13,8 +13,12 @@ import type { Mount } from './mount.js';
 /** Of the second that cutting off may take (DESIGN §4). */
 const syncWithinMs = 400;
 const unmountWithinMs = 150;
+const pagesWithinMs = 400;
 const gateWithinMs = 800;
 const allWithinMs = 950;
+
+/** How a filesystem ended when its key was lost: `busy` and `unsynced` ones must be taken down. */
+type Ending = 'none' | 'unmounted' | 'busy' | 'unsynced';
 
 export class LiveDisk implements Gated {
   readonly id: string;
@@ -28,11 +32,14 @@ export class LiveDisk implements Gated {
   mount: Mount | undefined;
   readonly #context: DiskContext;
   #device: Device | undefined;
+  /** On its way to be closed: a lost key must still wait for it. */
+  #closing: Device | undefined;
   /** The layers the device has open, top first. */
   #layerIds: string[] = [];
   /** The end of what a lost key started; a restore waits for it. */
   #comingDown: Promise<unknown> = Promise.resolve();
   #cut = false;
+  #condemned = false;
 
   constructor(context: DiskContext, disk: DiskRecord, readOnly: boolean) {
     this.#context = context;
@@ -86,8 +93,15 @@ export class LiveDisk implements Gated {
     const device = this.#device;
     this.#device = undefined;
     if (device === undefined) return;
+    this.#closing = device;
     this.#fuse.remove(this.id);
     await device.close();
+  }
+
+  /** Cuts it off for good: it must never be written to again, whatever its key allows. */
+  async condemn(): Promise<void> {
+    this.#condemned = true;
+    await this.cutOff();
   }
 
   /** The device writes to `layer` from now on, which stands over its former top. Only while held. */
@@ -111,30 +125,40 @@ export class LiveDisk implements Gated {
   }
 
   async cutOff(): Promise<DiskChange | undefined> {
-    const device = this.#device;
+    const device = this.#device ?? this.#closing;
     if (device === undefined) return undefined;
     const started = performance.now();
     const elapsedMs = (): number => Math.round(performance.now() - started);
     this.#cut = true;
-    const mount = this.mount;
-    const cleanly = mount?.isUp === true && (await unmountsInTime(mount));
-    const report = await device.cutOff(Math.max(200, gateWithinMs - elapsedMs()));
-    if (mount !== undefined && !cleanly) {
-      this.#comingDown = this.#takeDown(mount);
-      await within(allWithinMs - elapsedMs(), this.#comingDown, () => undefined);
-    }
+    const { mount } = this;
+    const [ending, pagesWritten] = await Promise.all([
+      endInTime(mount),
+      this.#dropMappedPages(pagesWithinMs),
+    ]);
+    const { flushed } = await device.cutOff(Math.max(200, gateWithinMs - elapsedMs()));
+    this.#comingDown = Promise.all([
+      // Once more, for what was mapped while the gate was closing.
+      this.#dropMappedPages(allWithinMs),
+      mount === undefined || ending === 'unmounted' ? undefined : this.#takeDown(mount),
+    ]);
+    await within<unknown>(allWithinMs - elapsedMs(), this.#comingDown, () => undefined);
+    const lost = lossesOf({ flushed, ending, pagesWritten });
+    const remarks = ending === 'busy' ? ['programs still had files of its filesystem open'] : [];
+    const detail = [...lost, ...remarks].join('; ');
     return {
       disk: this.name,
       kind: this.kind,
-      outcome: report.flushed ? 'closed' : 'closed-unflushed',
+      outcome: lost.length === 0 ? 'closed' : 'closed-unflushed',
       tookMs: elapsedMs(),
-      ...(report.flushed ? {} : { detail: 'what was not flushed in time may be lost' }),
+      ...(detail === '' ? {} : { detail }),
     };
   }
 
   async restore(session: KeySession): Promise<DiskChange | undefined> {
     const started = performance.now();
     if (this.phase === 'detaching' || this.isOpen) return undefined;
+    // An attach that waits for the key opens the device itself.
+    if (this.phase === 'attaching' && this.#device === undefined) return undefined;
     const change = (outcome: DiskChange['outcome'], detail?: string): DiskChange => ({
       disk: this.name,
       kind: this.kind,
@@ -142,6 +166,7 @@ export class LiveDisk implements Gated {
       tookMs: Math.round(performance.now() - started),
       ...(detail === undefined ? {} : { detail }),
     });
+    if (this.#condemned) return change('reopen-failed', 'detach it and attach it again');
     try {
       await this.#comingDown;
       await this.#reopen(session);
@@ -204,6 +229,12 @@ export class LiveDisk implements Gated {
     return this.#context.layers.openStack(session, this.#context.records.stack(topLayerId));
   }
 
+  /** Pages that programs have mapped of the file would be readable behind a closed gate. */
+  async #dropMappedPages(withinMs: number): Promise<boolean> {
+    if (this.phase === 'detaching') return true;
+    return succeedsWithin(withinMs, this.#fuse.dropMappedPages(this.id));
+  }
+
   /** The gate is closed, but programs hold files: they keep a filesystem that can reach nothing. */
   async #takeDown(mount: Mount): Promise<void> {
     this.revokeHandles('own');
@@ -214,9 +245,26 @@ export class LiveDisk implements Gated {
 }
 
 /** While the gate is open an unmount leaves a clean filesystem behind; a busy one cannot be. */
-async function unmountsInTime(mount: Mount): Promise<boolean> {
-  if (!(await succeedsWithin(syncWithinMs, mount.sync()))) return false;
-  return succeedsWithin(unmountWithinMs, mount.down());
+async function endInTime(mount: Mount | undefined): Promise<Ending> {
+  if (mount?.isUp !== true) return 'none';
+  if (!(await succeedsWithin(syncWithinMs, mount.sync()))) return 'unsynced';
+  return (await succeedsWithin(unmountWithinMs, mount.down())) ? 'unmounted' : 'busy';
+}
+
+interface CutOffFindings {
+  readonly flushed: boolean;
+  readonly ending: Ending;
+  readonly pagesWritten: boolean;
+}
+
+function lossesOf({ flushed, ending, pagesWritten }: CutOffFindings): string[] {
+  return [
+    ...(flushed ? [] : ['what was not flushed in time may be lost']),
+    ...(ending === 'unsynced'
+      ? ['its filesystem could not be written out in time, what programs wrote last may be lost']
+      : []),
+    ...(pagesWritten ? [] : ['pages that programs have mapped could not be written out in time']),
+  ];
 }
 
 /** Throws UNSUPPORTED where there is no FUSE. */
