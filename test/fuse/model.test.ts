@@ -5,12 +5,14 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import t from 'tap';
 import type { Device } from '../../dist/device/index.js';
-import { exportVolume, type Mounted, mountEmpty, noFuse, runOk } from '../support/fuse.js';
+import { Fallocate } from '../support/fallocate.js';
+import { exportVolume, type Mounted, mountEmpty, noFuse } from '../support/fuse.js';
 import { MIB } from '../support/layers.js';
 import { runModel } from '../support/model.js';
 import { StackBackend } from '../support/model-stacks.js';
 
 class FuseBackend extends StackBackend {
+  readonly #fallocate = new Fallocate();
   readonly #open = new Map<string, { readonly file: FileHandle; readonly path: string }>();
 
   constructor(private readonly mounted: Mounted) {
@@ -42,18 +44,19 @@ class FuseBackend extends StackBackend {
     return this.#of(disk).file.sync();
   }
 
-  override discard(disk: string, offsetBytes: number, lengthBytes: number): Promise<void> {
-    return this.#fallocate(['-p'], disk, offsetBytes, lengthBytes);
+  override async discard(disk: string, offsetBytes: number, lengthBytes: number): Promise<void> {
+    if (lengthBytes === 0) return;
+    await this.#fallocate.run('punch-hole', this.#of(disk).path, offsetBytes, lengthBytes);
   }
 
-  override zero(disk: string, offsetBytes: number, lengthBytes: number): Promise<void> {
-    return this.#fallocate(['-z', '-n'], disk, offsetBytes, lengthBytes);
+  override async zero(disk: string, offsetBytes: number, lengthBytes: number): Promise<void> {
+    if (lengthBytes === 0) return;
+    await this.#fallocate.run('zero-range', this.#of(disk).path, offsetBytes, lengthBytes);
   }
 
-  async #fallocate(mode: string[], disk: string, offset: number, length: number): Promise<void> {
-    if (length === 0) return;
-    const range = ['-o', String(offset), '-l', String(length)];
-    await runOk('fallocate', ...mode, ...range, this.#of(disk).path);
+  override async close(): Promise<void> {
+    await super.close();
+    await this.#fallocate.close();
   }
 
   #of(disk: string): { readonly file: FileHandle; readonly path: string } {
