@@ -1,7 +1,8 @@
 /**
  * The first figures of the README: memory of the daemon with 20 attached volumes, the time of
  * `keyvol key list`, and throughput beside QEMU's storage daemon (LUKS over FUSE) on the same
- * RAM-backed files, in turn. Needs root, fio and qemu-storage-daemon; prints Markdown.
+ * RAM-backed files, in turn. Needs root and
+ * qemu-storage-daemon (Debian's qemu-system-common and qemu-utils); prints Markdown.
  */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
