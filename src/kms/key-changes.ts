@@ -31,6 +31,8 @@ interface ChangeRequest {
   /** The state in which the request is a friendly no-op, if there is one. */
   readonly already?: KeyState;
   readonly days?: number;
+  /** Throws to refuse what the table allows. */
+  readonly confirm?: (key: MasterKey) => void;
 }
 
 /** What was asked and decided, under the key's exclusive lock. */
@@ -76,8 +78,14 @@ export class KeyChanges {
     return this.#change(nameOrId, caller, request);
   }
 
-  scheduleDeletion(nameOrId: string, days: number, caller: Caller): Promise<KeyChange> {
-    const request = { action: 'schedule-deletion', audit: 'scheduleKeyDeletion', days } as const;
+  scheduleDeletion(
+    nameOrId: string,
+    days: number,
+    caller: Caller,
+    confirm: (key: MasterKey) => void = () => undefined,
+  ): Promise<KeyChange> {
+    const action = 'schedule-deletion';
+    const request = { action, audit: 'scheduleKeyDeletion', days, confirm } as const;
     return this.#change(nameOrId, caller, request);
   }
 
@@ -108,6 +116,7 @@ export class KeyChanges {
     if (this.#isAlready(before, request)) return this.#noChange(before, caller, request);
     assertDays(request);
     const after = this.#nextState(before, request);
+    request.confirm?.(before);
     const decision = { before, after, caller, request };
     if (isUsable(before.state) || this.#tools.book.isShut(id)) {
       return isUsable(after) ? this.#gain(decision) : this.#lose(decision);

@@ -92,7 +92,16 @@ export interface KeyService {
 
   enableKey(nameOrId: string, caller: Caller): Promise<KeyChange>;
   disableKey(nameOrId: string, caller: Caller): Promise<KeyChange>;
-  scheduleDeletion(nameOrId: string, days: number, caller: Caller): Promise<KeyChange>;
+  /**
+   * `confirm` sees the key once all else allows its deletion, while no use of the key runs, and
+   * throws to refuse it.
+   */
+  scheduleDeletion(
+    nameOrId: string,
+    days: number,
+    caller: Caller,
+    confirm?: (key: MasterKey) => void,
+  ): Promise<KeyChange>;
   cancelDeletion(nameOrId: string, caller: Caller): Promise<KeyChange>;
   renameKey(nameOrId: string, alias: string, caller: Caller): Promise<MasterKey>;
   describeKey(nameOrId: string, description: string, caller: Caller): Promise<MasterKey>;

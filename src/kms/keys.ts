@@ -126,8 +126,13 @@ class Keys implements KeyService {
     return this.#changes.disable(nameOrId, caller);
   }
 
-  scheduleDeletion(nameOrId: string, days: number, caller: Caller): Promise<KeyChange> {
-    return this.#changes.scheduleDeletion(nameOrId, days, caller);
+  scheduleDeletion(
+    nameOrId: string,
+    days: number,
+    caller: Caller,
+    confirm?: (key: MasterKey) => void,
+  ): Promise<KeyChange> {
+    return this.#changes.scheduleDeletion(nameOrId, days, caller, confirm);
   }
 
   cancelDeletion(nameOrId: string, caller: Caller): Promise<KeyChange> {

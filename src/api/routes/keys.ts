@@ -57,11 +57,9 @@ export const keyRoutes: readonly Route[] = [
       body: schemas.deletionSchedule,
       reply: schemas.keyChangeView,
     },
-    async (services, request) => {
-      const { days, confirm } = request.body;
-      requireConfirmation(services, request.params.key, confirm);
-      const { keys } = services;
-      return keyChangeView(await keys.scheduleDeletion(request.params.key, days, request.caller));
+    async ({ keys, disks }, { params: { key }, body: { days, confirm }, caller }) => {
+      const requireName = (found: MasterKey) => requireConfirmation(disks, found, confirm);
+      return keyChangeView(await keys.scheduleDeletion(key, days, caller, requireName));
     },
   ),
   route(
@@ -85,13 +83,14 @@ export const keyRoutes: readonly Route[] = [
 ];
 
 /** Deleting a key that disks need destroys them: the key's name must have been typed. */
-function requireConfirmation({ keys, disks }: Services, key: string, confirm?: string): void {
-  const found = keys.findKey(key);
-  // Keys that cannot be scheduled at all are refused for that, not for want of a confirmation.
-  if (found.isDefault || found.state === 'pending-deletion') return;
-  const impacted = disks.impact(found.id);
-  if (impacted.length === 0 || confirm === found.alias) return;
-  throw confirmationRequired(found, impacted, confirm);
+function requireConfirmation(
+  disks: Services['disks'],
+  key: MasterKey,
+  confirm: string | undefined,
+): void {
+  const impacted = disks.impact(key.id);
+  if (impacted.length === 0 || confirm === key.alias) return;
+  throw confirmationRequired(key, impacted, confirm);
 }
 
 function confirmationRequired(
