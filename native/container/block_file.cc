@@ -14,8 +14,6 @@ namespace keyvol {
 
 namespace {
 
-bool CannotDo(int error_number) { return error_number == EOPNOTSUPP || error_number == ENOSYS; }
-
 class PosixBlockFile : public BlockFile {
  public:
   PosixBlockFile(UniqueFd fd, std::string path)
@@ -46,12 +44,14 @@ class PosixBlockFile : public BlockFile {
   }
 
   Status PunchHole(uint64_t offset_bytes, uint64_t length_bytes) override {
-    RETURN_IF_ERROR(Faults(BlockOp::kPunchHole, punching_));
+    const Status injected = Faults(BlockOp::kPunchHole, punching_);
+    if (!injected.ok()) return NotAllocated(injected.error_number(), punching_);
     return Allocate(FALLOC_FL_PUNCH_HOLE, offset_bytes, length_bytes, punching_);
   }
 
   Status ZeroRange(uint64_t offset_bytes, uint64_t length_bytes) override {
-    RETURN_IF_ERROR(Faults(BlockOp::kZeroRange, zeroing_));
+    const Status injected = Faults(BlockOp::kZeroRange, zeroing_);
+    if (!injected.ok()) return NotAllocated(injected.error_number(), zeroing_);
     return Allocate(FALLOC_FL_ZERO_RANGE, offset_bytes, length_bytes, zeroing_);
   }
 
@@ -83,12 +83,15 @@ class PosixBlockFile : public BlockFile {
                     static_cast<off_t>(length_bytes)) == 0) {
         return Status::Ok();
       }
-      if (errno == EINTR) continue;
-      if (CannotDo(errno)) {
-        return Status::Error(Code::kUnsupported, "the filesystem cannot " + what, errno);
-      }
-      return Status::FromErrno(errno, what);
+      if (errno != EINTR) return NotAllocated(errno, what);
     }
+  }
+
+  static Status NotAllocated(int error_number, const std::string& what) {
+    if (error_number != EOPNOTSUPP && error_number != ENOSYS) {
+      return Status::FromErrno(error_number, what);
+    }
+    return Status::Error(Code::kUnsupported, "the filesystem cannot " + what, error_number);
   }
 
   // The descriptor's own position moves, which nothing here reads.
