@@ -42,6 +42,7 @@ t.test('names are candidates where a disk or a key is wanted', async (t) => {
 t.test('the values of an option that has a closed list are candidates', async (t) => {
   const words = ['volume', 'mount', 'db', '/mnt', '--mkfs', ''];
   t.strictSame(await candidates(...words), ['ext4', 'xfs', 'btrfs']);
+  t.strictSame(await candidates('key', 'create', 'k', '--origin', ''), ['kms', 'external']);
 });
 
 t.test('nothing is a candidate where a new name or a file is wanted', async (t) => {

@@ -33,6 +33,8 @@ const requests: [line: string, path: string, body: unknown][] = [
   ['volume detach db --force', '/volumes/db/detach', { force: true }],
   ['image create i --file /i.raw --key k', '/images', { name: 'i', file: '/i.raw', key: 'k' }],
   ['image mount i .', '/images/i/mount', { directory: cwd }],
+  ['key create k', '/keys', { name: 'k' }],
+  ['key create k --origin external', '/keys', { name: 'k', origin: 'external' }],
   ['key enable evs/default', '/keys/evs/default/enable', {}],
   [
     'key schedule-deletion k --days 7 --confirm k',

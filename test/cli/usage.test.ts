@@ -46,6 +46,7 @@ const mistakes: [name: string, args: string[], error: RegExp, hint: RegExp][] = 
     /default key/,
   ],
   ['an unknown policy', ['volume', 'set', 'db', '--on-key-loss', 'x'], /'x' is invalid/, /--help/],
+  ['an unknown origin', ['key', 'create', 'k', '--origin', 'x'], /'x' is invalid/, /--help/],
   [
     'a snapshot without @',
     ['snapshot', 'create', 'db'],
