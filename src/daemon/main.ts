@@ -2,7 +2,7 @@
 /** keyvold. Hardens the process before anything else is loaded. */
 import { addon } from '../device/index.js';
 
-ignoreNodeOptions();
+beginAgainAsMeant();
 addon.hardenProcess();
 // Without a listener Node answers this signal by opening its inspector to every local user.
 process.on('SIGUSR1', () => undefined);
@@ -14,13 +14,28 @@ process.report.reportOnUncaughtException = false;
 const { run } = await import('./run.js');
 await run(process.argv.slice(2));
 
-/** Node has obeyed NODE_OPTIONS already: all that helps is to begin again without it. */
-function ignoreNodeOptions(): void {
-  const { NODE_OPTIONS: nodeOptions, ...environment } = process.env;
-  if (nodeOptions === undefined) return;
+/**
+ * Some things are settled before the first line of a program runs: that Node obeys NODE_OPTIONS,
+ * how many threads its pool has, and where its inspector would listen. All that helps is to begin
+ * again, as the same process.
+ */
+function beginAgainAsMeant(): void {
+  // Filesystems are synced and unmounted on these threads: many disks of one key at the same time.
+  const poolThreads = '16';
+  // No host has this address (RFC 5737), so a SIGUSR1 that comes before our listener opens nothing.
+  const noInspector = '--inspect-port=192.0.2.1:9229';
+  const { NODE_OPTIONS: nodeOptions, ...inherited } = process.env;
+  const { execPath, execArgv, argv } = process;
+  const isAsMeant =
+    nodeOptions === undefined &&
+    inherited.UV_THREADPOOL_SIZE === poolThreads &&
+    execArgv.includes(noInspector);
+  if (isAsMeant) return;
+  const environment: NodeJS.ProcessEnv = { ...inherited, UV_THREADPOOL_SIZE: poolThreads };
   addon.replaceProcess(
-    process.execPath,
-    [process.execPath, ...process.argv.slice(1)],
+    execPath,
+    // The last one given counts.
+    [execPath, ...execArgv, noInspector, ...argv.slice(1)],
     Object.entries(environment).map(([name, value]) => `${name}=${value ?? ''}`),
   );
 }
