@@ -1,5 +1,4 @@
 /** What people put on a volume: ext4, XFS and btrfs, made, filled, unmounted and found clean. */
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import type { DiskView } from '../../dist/api/types.js';
@@ -17,10 +16,7 @@ const filesystems = [
 for (const { name, fsck } of filesystems) {
   t.test(`${name} on a mounted volume is clean after unmount`, async (t) => {
     const world = await startWorld(t);
-    const directory = join(world.directory, 'mnt');
-    await mkdir(directory);
-    await world.keyvol('volume', 'create', 'v', '--size', '384M');
-    await world.keyvol('volume', 'mount', 'v', directory, '--mkfs', name);
+    const directory = await world.mountNew('v', '384M', name);
     await copyRealFiles(directory, 48 * mib);
     await world.keyvol('volume', 'unmount', 'v');
 
@@ -33,10 +29,7 @@ for (const { name, fsck } of filesystems) {
 
 t.test('fstrim gives deleted files back to the host', async (t) => {
   const world = await startWorld(t);
-  const directory = join(world.directory, 'mnt');
-  await mkdir(directory);
-  await world.keyvol('volume', 'create', 'v', '--size', '384M');
-  await world.keyvol('volume', 'mount', 'v', directory, '--mkfs', 'ext4');
+  const directory = await world.mountNew('v', '384M', 'ext4');
   await copyRealFiles(join(directory, 'files'), 96 * mib);
   await must('sync', '-f', directory);
   const full = await world.json<DiskView>('volume', 'show', 'v');
@@ -51,10 +44,7 @@ t.test('fstrim gives deleted files back to the host', async (t) => {
 
 t.test('fstrim of a clone does not grow it beyond the data of its image', async (t) => {
   const world = await startWorld(t);
-  const directory = join(world.directory, 'mnt');
-  await mkdir(directory);
-  await world.keyvol('volume', 'create', 'v', '--size', '384M');
-  await world.keyvol('volume', 'mount', 'v', directory, '--mkfs', 'ext4');
+  const directory = await world.mountNew('v', '384M', 'ext4');
   await copyRealFiles(join(directory, 'files'), 48 * mib);
   await world.keyvol('image', 'create', 'golden', '--volume', 'v');
   await world.keyvol('volume', 'unmount', 'v');

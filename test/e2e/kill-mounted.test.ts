@@ -1,5 +1,5 @@
 /** After `kill -9` under a mounted filesystem the restarted daemon cleans up and mounts it again. */
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
 import type { StatusView } from '../../dist/api/types.js';
@@ -7,10 +7,7 @@ import { command, must, startWorld } from '../support/world.js';
 
 t.test('a mounted volume comes back after kill -9, its fsynced files intact', async (t) => {
   const world = await startWorld(t);
-  const directory = join(world.directory, 'mnt');
-  await mkdir(directory);
-  await world.keyvol('volume', 'create', 'v', '--size', '128M');
-  await world.keyvol('volume', 'mount', 'v', directory, '--mkfs', 'ext4');
+  const directory = await world.mountNew('v', '128M', 'ext4');
   await writeFile(join(directory, 'kept'), 'fsynced before', { flush: true });
   await must('sync', '-f', directory);
 

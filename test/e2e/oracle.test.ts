@@ -4,7 +4,7 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { copyFile, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import t, { type Test } from 'tap';
@@ -22,10 +22,7 @@ async function sha256(path: string): Promise<string> {
 
 /** A volume `v`, detached, with an ext4 full of real files. */
 async function makeFilledVolume(world: World): Promise<void> {
-  const directory = join(world.directory, 'mnt');
-  await mkdir(directory);
-  await world.keyvol('volume', 'create', 'v', '--size', String(sizeBytes));
-  await world.keyvol('volume', 'mount', 'v', directory, '--mkfs', 'ext4');
+  const directory = await world.mountNew('v', String(sizeBytes), 'ext4');
   await copyRealFiles(directory, realBytes);
   await world.keyvol('volume', 'unmount', 'v');
 }

@@ -1,7 +1,7 @@
 /** A daemon of its own in a temporary directory, driven as a user drives it: by the CLI. */
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -76,6 +76,15 @@ export class World {
   async kill(pid: number): Promise<void> {
     process.kill(pid, 'SIGKILL');
     while (await isRunning(pid)) await sleep(5);
+  }
+
+  /** A new volume with a new filesystem; the directory it is mounted on. */
+  async mountNew(name: string, size: string, filesystem: string): Promise<string> {
+    const directory = join(this.directory, `mnt-${name}`);
+    await mkdir(directory);
+    await this.keyvol('volume', 'create', name, '--size', size);
+    await this.keyvol('volume', 'mount', name, directory, '--mkfs', filesystem);
+    return directory;
   }
 
   volumePath(name: string): string {
