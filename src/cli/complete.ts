@@ -2,6 +2,7 @@
 import { Command, type Argument, type Option } from 'commander';
 import type { DaemonClient } from '../api/types.js';
 import type { CliContext } from './context.js';
+import { placeAfter } from './place.js';
 import { titleOf } from './views.js';
 
 const namesOf: Record<string, (daemon: DaemonClient) => Promise<readonly string[]>> = {
@@ -32,41 +33,12 @@ async function candidatesAfter(
   typed: string,
   cli: CliContext,
 ): Promise<readonly string[]> {
-  const { command, operands, pending } = walk(program, before);
+  const { command, operands, pending } = placeAfter(program, before);
   if (pending !== undefined) return valuesOf(pending.argChoices, placeholderOf(pending), cli);
   if (typed.startsWith('-')) return optionsOf(command, program);
   if (command.commands.length > 0) return verbsOf(command);
   const argument: Argument | undefined = command.registeredArguments[operands];
   return argument === undefined ? [] : valuesOf(argument.argChoices, argument.name(), cli);
-}
-
-interface Place {
-  readonly command: Command;
-  /** How many arguments of the command have been given. */
-  readonly operands: number;
-  /** An option that waits for its value. */
-  readonly pending: Option | undefined;
-}
-
-function walk(program: Command, words: readonly string[]): Place {
-  let place: Place = { command: program, operands: 0, pending: undefined };
-  for (const word of words) place = step(place, word, program);
-  return place;
-}
-
-function step({ command, operands, pending }: Place, word: string, program: Command): Place {
-  if (pending !== undefined) return { command, operands, pending: undefined };
-  if (word.startsWith('-')) {
-    const option = [...command.options, ...program.options].find(
-      ({ short, long }) => short === word || long === word,
-    );
-    return { command, operands, pending: option?.required ? option : undefined };
-  }
-  const child = command.commands.find(
-    (known) => known.name() === word || known.aliases().includes(word),
-  );
-  if (child !== undefined) return { command: child, operands: 0, pending: undefined };
-  return { command, operands: operands + 1, pending: undefined };
 }
 
 function verbsOf(command: Command): string[] {

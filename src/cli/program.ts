@@ -5,6 +5,7 @@ import { completeCommand } from './complete.js';
 import { completionCommand } from './completion.js';
 import { CliContext } from './context.js';
 import { helpEnd, type CommandFactory } from './declare.js';
+import { namesNoCommand } from './place.js';
 import { statusCommand } from './status.js';
 
 interface Noun {
@@ -64,17 +65,24 @@ export async function run(argv: readonly string[]): Promise<void> {
     if (!cli.interrupt()) interrupted();
   });
   try {
-    await program.parseAsync(withHelpLast(argv), { from: 'user' });
+    await program.parseAsync(wordsToParse(program, argv), { from: 'user' });
   } catch (error) {
     if (cli.interrupted) interrupted();
     throw error;
   }
 }
 
-// "help volume create": commander itself would look at the first word only.
-function withHelpLast([first, ...rest]: readonly string[]): string[] {
-  if (first === 'help') return [...rest, '--help'];
-  return first === undefined ? [] : [first, ...rest];
+// Of a command that does not exist, commander would show its parent's help and call that a success.
+function wordsToParse(program: Command, argv: readonly string[]): string[] {
+  const all = withHelpLast(argv);
+  if (!namesNoCommand(program, all)) return all;
+  return all.filter((word) => word !== '--help' && word !== '-h');
+}
+
+// "help volume create", "volume help create": commander itself would look at one word only.
+function withHelpLast(argv: readonly string[]): string[] {
+  const at = argv.slice(0, 2).indexOf('help');
+  return at < 0 ? [...argv] : [...argv.toSpliced(at, 1), '--help'];
 }
 
 function interrupted(): never {

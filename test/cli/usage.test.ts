@@ -7,6 +7,9 @@ const mistakes: [name: string, args: string[], error: RegExp, hint: RegExp][] = 
   ['an unknown noun', ['volum', 'list'], /unknown command 'volum'/, /did you mean volume\?/],
   ['an unknown verb', ['volume', 'creat'], /unknown command 'creat'/, /did you mean create\?/],
   ['a verb of another noun', ['key', 'attach', 'x'], /unknown command 'attach'/, /--help/],
+  ['help of an unknown noun', ['volum', '--help'], /unknown command 'volum'/, /volume/],
+  ['help of an unknown verb', ['help', 'key', 'x'], /unknown command 'x'/, /--help/],
+  ["a noun's help of an unknown verb", ['key', 'help', 'x'], /unknown command 'x'/, /--help/],
   [
     'an unknown option',
     ['volume', 'create', 'db', '--siez', '1G'],
