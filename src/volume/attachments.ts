@@ -71,8 +71,8 @@ export async function detach(
     throw new Fault('WRONG_STATE', `${disk.kind} ${disk.name} is not attached`);
   }
   if (live.mount !== undefined) assertNotAttached(context, disk, 'detach');
-  const handles = live.foreignHandles();
-  if (handles > 0 && !force) {
+  const handles = force ? 0 : await live.foreignHandles();
+  if (handles > 0) {
     throw new Fault('BUSY', `${disk.kind} ${disk.name} is open in ${handles} places`, {
       hint: 'close them, or detach it with --force',
     });
@@ -117,7 +117,7 @@ export async function unmount(context: DiskContext, disk: DiskRecord): Promise<v
   }
   await live.mount.down();
   await live.mount.abandon();
-  live.mount = undefined;
+  live.endMount();
   const attachment = context.records.attachment(disk.id);
   if (attachment?.attachedByMount === true) return detach(context, disk, true);
   await context.records.commit([
@@ -158,11 +158,6 @@ function assertMountable(
       `${disk.kind} ${disk.name} is read-only; cannot make a filesystem`,
     );
   }
-  if (live !== undefined && live.foreignHandles() > 0) {
-    throw new Fault('BUSY', `${disk.kind} ${disk.name} is open in other programs`, {
-      hint: 'a mount must be the only one that writes: close them first',
-    });
-  }
 }
 
 async function putUp(
@@ -177,15 +172,15 @@ async function putUp(
   // Known before it is up, so that a key lost meanwhile takes it down.
   live.mount = mounted;
   try {
-    await mounted.up(live.path, mkfs);
+    await live.putMountUp(mkfs);
     const filesystem = mounted.filesystem ?? null;
     const { id: diskId, readOnly } = live;
     await context.records.commit([
       putAttachment({ diskId, readOnly, mountedAt: directory, filesystem, attachedByMount }),
     ]);
   } catch (error) {
-    live.mount = undefined;
     await mounted.abandon().catch(() => undefined);
+    live.endMount();
     // A key lost on the way explains an I/O error better than the I/O error does.
     context.keys.assertUsable(live.keyId);
     throw error;

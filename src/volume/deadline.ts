@@ -29,3 +29,15 @@ export async function succeedsWithin(
   );
   return within(milliseconds, done, () => false);
 }
+
+const pollMs = 10;
+
+/** Whether `isSo` becomes true in time; asked at once, and then again and again. */
+export async function becomesSo(milliseconds: number, isSo: () => boolean): Promise<boolean> {
+  const endMs = performance.now() + milliseconds;
+  while (!isSo()) {
+    if (performance.now() >= endMs) return false;
+    await new Promise((resolve) => setTimeout(resolve, pollMs));
+  }
+  return true;
+}

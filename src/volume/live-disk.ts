@@ -6,7 +6,7 @@ import type { DiskKind, DiskRecord, OnKeyLoss } from '../disk/records.js';
 import { Fault } from '../fault.js';
 import type { DiskChange, KeySession } from '../kms/key-service.js';
 import type { DiskContext } from './context.js';
-import { succeedsWithin, within } from './deadline.js';
+import { becomesSo, succeedsWithin, within } from './deadline.js';
 import type { Gated } from './key-watch.js';
 import type { Mount } from './mount.js';
 
@@ -16,6 +16,8 @@ const unmountWithinMs = 150;
 const pagesWithinMs = 400;
 const gateWithinMs = 800;
 const allWithinMs = 950;
+/** How long the kernel may take to tell that a file was closed. */
+const closeWithinMs = 300;
 
 /** How a filesystem ended when its key was lost: `busy` and `unsynced` ones must be taken down. */
 type Ending = 'none' | 'unmounted' | 'busy' | 'unsynced';
@@ -110,14 +112,33 @@ export class LiveDisk implements Gated {
     this.#layerIds.unshift(layer.record.id);
   }
 
+  /** Puts the mount up as the only writer of the file. Throws BUSY while another program writes it. */
+  async putMountUp(mkfs?: string): Promise<void> {
+    if (this.mount === undefined) return;
+    if (!this.readOnly) await this.#becomeOnlyWriter();
+    await this.mount.up(this.path, mkfs);
+  }
+
+  /** What was mounted is down for good, and other programs may write the file again. */
+  endMount(): void {
+    this.mount = undefined;
+    this.#fuse.setExclusive(this.id, false);
+  }
+
   rename(name: string): void {
     if (this.#device !== undefined) this.#fuse.rename(this.id, name);
     this.name = name;
   }
 
-  /** Programs, not counting our own loop device, that have the file open. */
-  foreignHandles(): number {
-    return this.#device === undefined ? 0 : this.#fuse.openHandles(this.id).others;
+  /**
+   * How often programs, not counting our own loop device, have the file open. The kernel tells of a
+   * close a moment after it, so a program that has just ended is given that moment.
+   */
+  async foreignHandles(): Promise<number> {
+    const count = (): number =>
+      this.#device === undefined ? 0 : this.#fuse.openHandles(this.id).others;
+    await becomesSo(closeWithinMs, () => count() === 0);
+    return count();
   }
 
   revokeHandles(which: 'own' | 'all'): void {
@@ -173,7 +194,7 @@ export class LiveDisk implements Gated {
       if (this.#device?.stats().poisoned === true) {
         return change('reopen-failed', 'a flush failed before: detach it and attach it again');
       }
-      await this.mount?.up(this.path);
+      await this.putMountUp();
       return change('reopened');
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
@@ -205,6 +226,23 @@ export class LiveDisk implements Gated {
       this.#device = undefined;
       await device.close();
       throw error;
+    }
+  }
+
+  async #becomeOnlyWriter(): Promise<void> {
+    if (await becomesSo(closeWithinMs, () => this.#isOnlyWriter())) return;
+    throw new Fault('BUSY', `${this.kind} ${this.name} is open for writing in other programs`, {
+      hint: 'a mount must be the only one that writes: close them first',
+    });
+  }
+
+  #isOnlyWriter(): boolean {
+    try {
+      this.#fuse.setExclusive(this.id, true);
+      return true;
+    } catch (error) {
+      if (!(error instanceof Fault) || error.code !== 'BUSY') throw error;
+      return false;
     }
   }
 

@@ -47,7 +47,7 @@ async function bringUp(
     await context.keys.withKey(disk.keyId, caller, (session) => live.open(session));
     live.phase = 'in-use';
     if (live.mount === undefined) return `attached ${name} again`;
-    await live.mount.up(live.path);
+    await live.putMountUp();
     return `mounted ${name} at ${live.mount.directory} again`;
   } catch (error) {
     live.phase = 'in-use';
