@@ -41,8 +41,8 @@ class SecretSlab {
 
   // Pages are mapped 16 at a time: a process has a limited number of mappings, and V8 needs some.
   static constexpr size_t kMappedPages = 16;
-  // 64 MiB, a million data keys. Hidden memory is memory that nothing else can use.
-  static constexpr size_t kMaxPages = 16384;
+  // 16 MiB, a quarter of a million data keys. Hidden memory is memory that nothing else can use.
+  static constexpr size_t kMaxPages = 4096;
 
   Status AddPages();
 
