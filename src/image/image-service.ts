@@ -140,7 +140,7 @@ export class ImageService implements Images {
     const context = this.#context;
     return context.locks.run([nameLock('image', image.name)], async () => {
       context.records.assertNameFree('image', image.name);
-      const source = await openRawSource(file);
+      const source = await openRawSource(context, file);
       try {
         const key = await chosenKey(context, image.key, 'ims', caller);
         const settings = {

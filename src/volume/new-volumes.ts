@@ -118,10 +118,11 @@ export function keyNotChoosable(disk: string, source: string): Fault {
 }
 
 async function empty(context: DiskContext, volume: NewVolume, caller: Caller): Promise<MadeVolume> {
-  const key = await chosenKey(context, volume.key, 'evs', caller);
   const sizeBytes = volume.sizeBytes ?? 0;
   const preallocated = volume.preallocate ?? false;
+  assertChosenKey(context, volume.key);
   await assertRoom(context, sizeBytes, preallocated);
+  const key = await chosenKey(context, volume.key, 'evs', caller);
   return overLayer(
     context,
     volume,
@@ -164,17 +165,20 @@ async function fromFile(
   caller: Caller,
   call: LongCall,
 ): Promise<MadeVolume> {
-  const source = await openRawSource(file);
+  const source = await openRawSource(context, file);
   try {
     const sizeBytes = volume.sizeBytes ?? source.diskBytes;
     assertNotSmaller(volume.name, sizeBytes, file, source.diskBytes);
+    const preallocated = volume.preallocate ?? false;
+    assertChosenKey(context, volume.key);
+    await assertRoom(context, sizeBytes, preallocated);
     const key = await chosenKey(context, volume.key, 'evs', caller);
     const id = randomUUID();
     const settings = {
       disk: `volume ${volume.name}`,
       keyId: key.id,
       sizeBytes,
-      preallocated: volume.preallocate ?? false,
+      preallocated,
     };
     await importRaw(context, source, settings, caller, call, (layer) => {
       const naming = namingOf(volume, id, `file:${file}`);
@@ -237,6 +241,11 @@ function volumeRecord(context: DiskContext, naming: Naming, top: LayerRecord): D
     stateReason: '',
     createdAtMs: context.clock.nowMs(),
   };
+}
+
+/** Asked before there is room for anything; a default key that is not there yet would be made. */
+function assertChosenKey(context: DiskContext, nameOrId: string | undefined): void {
+  if (nameOrId !== undefined) context.keys.assertUsable(context.keys.findKey(nameOrId).id);
 }
 
 /** The named key, or the service's default one; throws when it is not usable. */

@@ -1,10 +1,10 @@
 /** A raw file or block device becomes the bottom layer of a new disk. */
-import { open, readFile, type FileHandle } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { open, readFile, stat, type FileHandle } from 'node:fs/promises';
 import type { Device } from '../device/index.js';
 import { MadeLayers } from '../disk/layers.js';
 import type { LayerRecord } from '../disk/records.js';
-import { assertFreeSpace, containerOverheadBytes, roundUpToSector } from '../disk/sizes.js';
-import { sectorBytes } from '../disk/sizes.js';
+import { roundUpToSector, sectorBytes } from '../disk/sizes.js';
 import { Fault } from '../fault.js';
 import type { Caller } from '../kms/key-service.js';
 import type { DiskContext } from './context.js';
@@ -24,9 +24,13 @@ export interface RawSource {
 }
 
 /** Opens a raw source. The caller closes `file`. Throws FILE_NOT_FOUND, INVALID_ARGUMENT, INVALID_SIZE. */
-export async function openRawSource(path: string): Promise<RawSource> {
+export async function openRawSource(
+  context: Pick<DiskContext, 'fuse'>,
+  path: string,
+): Promise<RawSource> {
   const file = await openFile(path);
   try {
+    await assertNotOurs(context, file, path);
     const fileBytes = await sizeOf(file, path);
     if (fileBytes === 0) throw new Fault('INVALID_SIZE', `${path} is empty`);
     const diskBytes = roundUpToSector(fileBytes);
@@ -60,9 +64,6 @@ export async function importRaw(
   call: LongCall,
   keep: (layer: LayerRecord) => Promise<void>,
 ): Promise<void> {
-  if (settings.preallocated) {
-    await assertFreeSpace(context.layers.directory, settings.sizeBytes + containerOverheadBytes);
-  }
   const made = new MadeLayers(context.layers);
   const operation = new Operation(context, settings.keyId, `import of ${settings.disk}`);
   try {
@@ -164,9 +165,10 @@ export function assertNotAborted(call: LongCall): void {
   if (call.signal?.aborted === true) throw new Fault('INTERRUPTED', 'stopped on request');
 }
 
+/** A pipe must not be waited for: nobody may ever open its other end. */
 async function openFile(path: string): Promise<FileHandle> {
   try {
-    return await open(path, 'r');
+    return await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     if (code === 'ENOENT' || code === 'ENOTDIR') {
@@ -174,6 +176,23 @@ async function openFile(path: string): Promise<FileHandle> {
     }
     throw new Fault('PERMISSION_DENIED', `cannot open ${path} (${String(code)})`, { cause: error });
   }
+}
+
+/**
+ * Reading a disk of ours through its own FUSE file would need the gate of the one while the other is
+ * made, and would give the copy another key than its source has.
+ */
+async function assertNotOurs(
+  { fuse }: Pick<DiskContext, 'fuse'>,
+  file: FileHandle,
+  path: string,
+): Promise<void> {
+  if (fuse === undefined) return;
+  const [found, ours] = await Promise.all([file.stat(), stat(fuse.mountPoint)]);
+  if (found.dev !== ours.dev) return;
+  throw new Fault('INVALID_ARGUMENT', `${path} is a disk of keyvol itself`, {
+    hint: 'clone the volume, or make an image of it: keyvol image create NAME --volume VOLUME',
+  });
 }
 
 /** stat(2) says 0 for a block device; sysfs knows its size in units of 512 bytes. */
