@@ -94,6 +94,13 @@ export class DiskRecords {
     return this.#store.all<LayerRow>(`SELECT ${layerColumns} FROM layers`).map(toLayer);
   }
 
+  /** Ids of containers that no layer has, and that may go. */
+  unclaimedContainers(): string[] {
+    return this.#store
+      .all<{ layerId: string }>('SELECT layer_id AS layerId FROM unclaimed')
+      .map(({ layerId }) => layerId);
+  }
+
   layer(id: string): LayerRecord {
     const sql = `SELECT ${layerColumns} FROM layers WHERE id = ?`;
     const row = this.#store.get<LayerRow>(sql, id);

@@ -1,18 +1,21 @@
 /** Container files of layers: made all or nothing, opened only when they are what their record says. */
 import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
-import { stat, unlink } from 'node:fs/promises';
+import { open, readdir, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../clock.js';
 import type { Addon, ContainerHeader, DeviceLayer, Secret, WrapContext } from '../device/index.js';
 import { Fault } from '../fault.js';
 import type { KeySession } from '../kms/key-service.js';
+import type { DiskRecords } from './disk-records.js';
 import type { LayerRecord } from './records.js';
+import { insertUnclaimed } from './statements.js';
 import { formatToken, parseToken } from './token.js';
 
 export const dataOffsetBytes = 1048576;
 const cipher = 'aes-xts-plain64';
 const headerSectorBytes = 4096;
+const containerName = /^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\.luks$/;
 
 export interface NewLayer {
   readonly parentId: string | null;
@@ -26,18 +29,28 @@ export interface OpenLayer {
   readonly device: DeviceLayer;
 }
 
+export interface LayerFilesOptions {
+  readonly stateDir: string;
+  readonly addon: Addon;
+  readonly clock: Clock;
+  readonly records: DiskRecords;
+  /** Hears of what the user should know but that does not stop an open. */
+  readonly warn: (text: string) => void;
+}
+
 export class LayerFiles {
   readonly #directory: string;
   readonly #addon: Addon;
   readonly #clock: Clock;
+  readonly #records: DiskRecords;
   readonly #warn: (text: string) => void;
 
-  /** `warn` hears of what the user should know but that does not stop an open. */
-  constructor(stateDir: string, addon: Addon, clock: Clock, warn: (text: string) => void) {
-    this.#directory = join(stateDir, 'layers');
-    this.#addon = addon;
-    this.#clock = clock;
-    this.#warn = warn;
+  constructor(options: LayerFilesOptions) {
+    this.#directory = join(options.stateDir, 'layers');
+    this.#addon = options.addon;
+    this.#clock = options.clock;
+    this.#records = options.records;
+    this.#warn = options.warn;
     mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
   }
 
@@ -60,6 +73,7 @@ export class LayerFiles {
       preallocated: layer.preallocated,
       createdAtMs: this.#clock.nowMs(),
     };
+    await this.#records.commit([insertUnclaimed(record.id)]);
     const context = contextOf(record);
     const { dataKey, wrapped } = await session.createDataKey(context);
     try {
@@ -119,6 +133,22 @@ export class LayerFiles {
       return (await stat(this.path(layerId))).blocks * 512;
     } catch {
       return 0;
+    }
+  }
+
+  /** Every container that is there, by its layer's id. Files of other names are not ours. */
+  async containers(): Promise<string[]> {
+    const names = await readdir(this.#directory);
+    return names.flatMap((name) => containerName.exec(name)?.[1] ?? []);
+  }
+
+  /** What was removed stays so, whatever happens to the host. */
+  async syncDirectory(): Promise<void> {
+    const directory = await open(this.#directory, 'r');
+    try {
+      await directory.sync();
+    } finally {
+      await directory.close();
     }
   }
 

@@ -38,4 +38,13 @@ export const diskMigrations: readonly string[] = [
     attached_by_mount INTEGER NOT NULL
   ) STRICT;
   `,
+  // Ids of containers that may be on the disk with no layer: about to be made, or to be removed.
+  // The triggers keep it true in every transaction that makes or ends a layer.
+  `
+  CREATE TABLE unclaimed (layer_id TEXT PRIMARY KEY) STRICT;
+  CREATE TRIGGER layer_claims_container AFTER INSERT ON layers
+    BEGIN DELETE FROM unclaimed WHERE layer_id = NEW.id; END;
+  CREATE TRIGGER layer_leaves_container AFTER DELETE ON layers
+    BEGIN INSERT OR IGNORE INTO unclaimed (layer_id) VALUES (OLD.id); END;
+  `,
 ];

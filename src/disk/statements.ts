@@ -22,6 +22,16 @@ export function deleteLayer(id: string): Statement {
   return { sql: 'DELETE FROM layers WHERE id = ?', params: [id] };
 }
 
+/** A container is about to be made: until its layer is inserted, a start may remove it. */
+export function insertUnclaimed(layerId: string): Statement {
+  return { sql: 'INSERT INTO unclaimed (layer_id) VALUES (?)', params: [layerId] };
+}
+
+/** The container is gone for sure. */
+export function deleteUnclaimed(layerId: string): Statement {
+  return { sql: 'DELETE FROM unclaimed WHERE layer_id = ?', params: [layerId] };
+}
+
 export function insertDisk(disk: DiskRecord): Statement {
   return {
     sql: `INSERT INTO disks (id, kind, name, volume_id, top_layer_id, key_id, size_bytes, state,

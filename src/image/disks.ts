@@ -81,7 +81,7 @@ function contextOf(options: DisksOptions): DiskContext {
     stateDir,
     runtimeDir,
     records,
-    layers: new LayerFiles(stateDir, addon, clock, warn),
+    layers: new LayerFiles({ stateDir, addon, clock, records, warn }),
     keys,
     audit,
     addon,

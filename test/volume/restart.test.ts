@@ -1,5 +1,6 @@
 // DESIGN §5: after a kill -9 what it left in the kernel is cleaned, garbage is collected, and what
 // was attached and mounted comes back, with all that was fsynced; at once, or when its key allows.
+import Database from 'better-sqlite3';
 import t from 'tap';
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -45,13 +46,19 @@ t.test('kill -9, then a start', { skip, timeout: 90_000 }, async (t) => {
   await ended;
   const layers = join(directory, 'state', 'layers');
   const garbage = `${randomUUID()}.luks`;
+  const unknown = `${randomUUID()}.luks`;
   writeFileSync(join(layers, garbage), 'half a container');
+  writeFileSync(join(layers, unknown), 'of an older or a newer disks.db');
+  const database = new Database(join(directory, 'state', 'disks.db'));
+  database.prepare('INSERT INTO unclaimed VALUES (?)').run(garbage.slice(0, 36));
+  database.close();
   writeFileSync(join(layers, 'notes.txt'), 'not ours');
 
   const first = await openState(t, directory);
   for (const said of [
     `unmounted ${mnt}, left by a former daemon`,
     `removed container ${garbage}, which no disk needs`,
+    `left container ${unknown} alone, of which there is no record`,
     'attached volume attached again',
     `mounted volume mounted at ${mnt} again`,
   ]) {
@@ -60,6 +67,7 @@ t.test('kill -9, then a start', { skip, timeout: 90_000 }, async (t) => {
   t.equal(readFileSync(join(mnt, 'kept'), 'utf8'), 'fsynced');
   const names = await readdir(layers);
   t.notOk(names.includes(garbage));
+  t.ok(names.includes(unknown));
   t.ok(names.includes('notes.txt'), 'what is not a container is left alone');
   t.equal((await first.disks.volumes.show('attached')).record.state, 'in-use');
 
