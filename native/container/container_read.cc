@@ -45,7 +45,8 @@ void BlankDamagedCopy(const HeaderCopies& copies, std::span<std::byte> header) {
   }
 }
 
-// libcryptsetup rewrites a copy that it finds damaged, or older than the other one.
+// libcryptsetup rewrites a copy that it finds damaged by rules that InspectHeaderCopies lacks (its
+// JSON, say).
 Status WasRewritten(const PrivateFile& file, std::span<const std::byte> given, bool* rewritten) {
   std::vector<std::byte> now(2 * kHeaderCopyBytes);
   RETURN_IF_ERROR(file.Read(0, now));
@@ -64,7 +65,9 @@ Status LoadPrivateCopy(const std::string& path, LoadedHeader* loaded) {
   RETURN_IF_ERROR(loaded->file.Write(0, header));
   RETURN_IF_ERROR(CryptDevice::Open(loaded->file, &loaded->device));
   const int result = crypt_load(loaded->device->get(), CRYPT_LUKS2, nullptr);
-  if (result < 0) return loaded->device->Failure(Code::kHeaderInvalid, path, result);
+  if (result < 0)
+    return loaded->device->Failure(Code::kHeaderInvalid, path + " has an invalid LUKS2 header",
+                                   result);
   bool rewritten = false;
   RETURN_IF_ERROR(WasRewritten(loaded->file, header, &rewritten));
   const bool both_good = copies.first_good && copies.second_good && !rewritten;

@@ -17,6 +17,7 @@ constexpr std::string_view kSecondMagic = "SKUL\xba\xbe";
 // Offsets and sizes of the binary header's fields.
 constexpr size_t kVersionOffset = 6;
 constexpr size_t kHeaderSizeOffset = 8;
+constexpr size_t kSequenceOffset = 16;
 constexpr size_t kChecksumNameOffset = 72;
 constexpr size_t kChecksumNameBytes = 32;
 constexpr size_t kHeaderOffsetOffset = 256;
@@ -68,6 +69,14 @@ bool IsGood(Bytes copy, std::string_view magic, uint64_t offset) {
          ChecksumMatches(copy);
 }
 
+// A crash between the writes of the two copies leaves one that is right but out of date.
+void DropOlder(Bytes first, Bytes second, HeaderCopies* copies) {
+  const uint64_t first_sequence = BigEndian(first, kSequenceOffset, 8);
+  const uint64_t second_sequence = BigEndian(second, kSequenceOffset, 8);
+  copies->first_good = first_sequence >= second_sequence;
+  copies->second_good = second_sequence >= first_sequence;
+}
+
 const char* WhatItSeemsToBe(Bytes first, Bytes second) {
   if (!HasMagic(first, kFirstMagic)) {
     return HasMagic(second, kSecondMagic) ? "has two damaged headers" : "is not a LUKS2 container";
@@ -88,6 +97,7 @@ Status InspectHeaderCopies(std::span<const std::byte> header, const std::string&
   const Bytes second = header.subspan(kHeaderCopyBytes, kHeaderCopyBytes);
   copies->first_good = IsGood(first, kFirstMagic, 0);
   copies->second_good = IsGood(second, kSecondMagic, kHeaderCopyBytes);
+  if (copies->first_good && copies->second_good) DropOlder(first, second, copies);
   if (copies->first_good || copies->second_good) return Status::Ok();
   return Status::Error(Code::kHeaderInvalid, path + " " + WhatItSeemsToBe(first, second));
 }

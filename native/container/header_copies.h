@@ -15,6 +15,7 @@ namespace keyvol {
 // One copy: the binary header of 4096 bytes and its JSON. The second one follows the first.
 inline constexpr size_t kHeaderCopyBytes = 16384;
 
+// Good: of our layout, with a right checksum, and not older than the other copy.
 struct HeaderCopies {
   bool first_good = false;
   bool second_good = false;
