@@ -73,8 +73,8 @@ export async function detach(
   if (live.mount !== undefined) assertNotAttached(context, disk, 'detach');
   const handles = force ? 0 : await live.foreignHandles();
   if (handles > 0) {
-    throw new Fault('BUSY', `${disk.kind} ${disk.name} is open in ${handles} places`, {
-      hint: 'close them, or detach it with --force',
+    throw new Fault('BUSY', `${disk.kind} ${disk.name} is still open`, {
+      hint: 'end what uses it (fuser and losetup -a show it), or detach it with --force',
     });
   }
   if (force) live.revokeHandles('all');

@@ -34,7 +34,7 @@ export async function makeFilesystem(
   assertMkfs(filesystem);
   const present = await detectFilesystem(device);
   if (present !== undefined) {
-    throw new Fault('WRONG_STATE', `${disk} holds a ${present} already`, {
+    throw new Fault('WRONG_STATE', `${disk} holds ${present} already`, {
       hint: 'leave out --mkfs to mount it; to start afresh, create a new volume',
     });
   }
