@@ -81,6 +81,16 @@ t.test('the log is for its owner only, and logs shows its last lines', async (t)
   t.ok(Array.isArray(lines) && lines.length > 1);
 });
 
+t.test('what the daemon said as it started is shown once, with its time', async (t) => {
+  const stateDir = tempDirectory(t);
+  mkdirSync(join(stateDir, 'log'));
+  const record = { level: 40, time: '2026-11-25T01:02:03.000Z', msg: 'a new root key' };
+  const written = [JSON.stringify(record), 'keyvold: warning: a new root key', 'another line'];
+  writeFileSync(join(stateDir, 'log', 'keyvold.log'), written.join('\n'));
+  const { stdout } = await runCli(['daemon', 'logs'], { stateDir });
+  t.equal(stdout, '2026-11-25T01:02:03Z warning: a new root key\nanother line\n');
+});
+
 t.test('logs -f goes on with what is written later, until Ctrl-C', async (t) => {
   const where = place(t);
   await runCli(start, where);

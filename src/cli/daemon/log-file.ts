@@ -51,6 +51,19 @@ const levelNames: Record<number, string> = {
   60: 'fatal',
 };
 
+/**
+ * Lines for people. What the daemon says to whoever starts it, it also records: where its output is
+ * the log, that is shown once, as the record has it.
+ */
+export function readableLines(lines: readonly string[]): string[] {
+  return lines.filter((line, at) => !repeats(line, lines[at - 1])).map(readable);
+}
+
+function repeats(line: string, former: string | undefined): boolean {
+  const { msg } = recordOf(former ?? '');
+  return typeof msg === 'string' && line.replace(/^keyvold: (warning: )?/, '') === msg;
+}
+
 /** A line for people: the log's records are JSON, one a line, and other output is text already. */
 export function readable(line: string): string {
   const { time, level, msg, err } = recordOf(line);

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { CliContext } from '../context.js';
 import { declare } from '../declare.js';
 import { parseCount } from '../values.js';
-import { lastLines, linesOf, logFileOf, readable, readSince } from './log-file.js';
+import { lastLines, linesOf, logFileOf, readableLines, readSince } from './log-file.js';
 
 interface Options {
   follow?: true;
@@ -26,7 +26,7 @@ export function daemonLogsCommand(cli: CliContext): Command {
       const file = logFileOf(stateDir);
       const last = lastLines(file, lines);
       if (follow) await followLog(cli, file, last);
-      cli.print(last.lines, (all) => all.map(readable).join('\n'));
+      cli.print(last.lines, (all) => readableLines(all).join('\n'));
     });
 }
 
@@ -38,8 +38,8 @@ async function followLog(
 ): Promise<never> {
   let { lines, endBytes } = last;
   for (;;) {
-    for (const line of lines)
-      process.stdout.write(`${cli.json ? JSON.stringify(line) : readable(line)}\n`);
+    const shown = cli.json ? lines.map((line) => JSON.stringify(line)) : readableLines(lines);
+    for (const line of shown) process.stdout.write(`${line}\n`);
     await sleep(pollMs);
     const more = readSince(file, endBytes);
     const whole = more.text.slice(0, more.text.lastIndexOf('\n') + 1);

@@ -1,7 +1,7 @@
 /** What a key's change of state did, and beforehand what it will do, to the disks under it. */
 import type { DaemonClient, DiskChangeView, ImpactView, KeyChangeView } from '../../api/types.js';
 import type { CliContext } from '../context.js';
-import { counted, table } from '../print.js';
+import { counted, localTime, table } from '../print.js';
 
 const outcomes: Record<DiskChangeView['outcome'], string> = {
   closed: 'closed',
@@ -15,16 +15,30 @@ const outcomes: Record<DiskChangeView['outcome'], string> = {
 /** One line for each disk that changed. */
 export function diskLines(change: KeyChangeView): string[] {
   return change.disks.map((disk) => {
+    const took = changesAGate(disk) ? ` after ${milliseconds(disk.took_ms)}` : '';
     const detail = disk.detail === undefined ? '' : `: ${disk.detail}`;
-    return `  ${disk.kind} ${disk.disk}: ${outcomes[disk.outcome]}${detail}`;
+    return `  ${disk.kind} ${disk.disk}: ${outcomes[disk.outcome]}${took}${detail}`;
   });
 }
 
-/** "disabled key app-db: 2 disks cut off in 12 ms" and what became of each disk. */
+function changesAGate({ outcome }: DiskChangeView): boolean {
+  return outcome.startsWith('closed') || outcome === 'reopened';
+}
+
+/** "12 ms" */
+export function milliseconds(duration: number): string {
+  return `${String(Math.round(duration))} ms`;
+}
+
+/**
+ * "disabled key app-db: 2 disks cut off in 12 ms", what became of each disk, and when it was of
+ * which key: what is needed to file it as proof.
+ */
 export function cutOffLines(done: string, change: KeyChangeView): string {
   const cutOff = change.disks.filter((disk) => disk.outcome.startsWith('closed')).length;
-  const took = `${counted(cutOff, 'disk')} cut off in ${String(Math.round(change.took_ms))} ms`;
-  return [`${done}: ${took}`, ...diskLines(change)].join('\n');
+  const took = `${counted(cutOff, 'disk')} cut off in ${milliseconds(change.took_ms)}`;
+  const proof = `  at ${localTime(new Date().toISOString())}, key id ${change.key.id}`;
+  return [`${done}: ${took}`, ...diskLines(change), proof].join('\n');
 }
 
 /** The gates are closed, but a restart may not know: that must not go unsaid. */

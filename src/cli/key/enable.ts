@@ -3,7 +3,7 @@ import type { KeyChangeView } from '../../api/types.js';
 import type { CliContext } from '../context.js';
 import { declare } from '../declare.js';
 import { counted } from '../print.js';
-import { diskLines, warnIfUnrecorded } from './change.js';
+import { diskLines, milliseconds, warnIfUnrecorded } from './change.js';
 
 export function keyEnableCommand(cli: CliContext): Command {
   return declare('enable', {
@@ -23,6 +23,6 @@ export function keyEnableCommand(cli: CliContext): Command {
 function enabledLines(change: KeyChangeView): string {
   if (!change.changed) return `key ${change.key.name} is already enabled`;
   const reopened = change.disks.filter((disk) => disk.outcome === 'reopened').length;
-  const took = `${counted(reopened, 'disk')} reopened in ${String(Math.round(change.took_ms))} ms`;
+  const took = `${counted(reopened, 'disk')} reopened in ${milliseconds(change.took_ms)}`;
   return [`enabled key ${change.key.name}: ${took}`, ...diskLines(change)].join('\n');
 }
