@@ -15,6 +15,7 @@ enum class Code {
   kOutOfRange,
   kIo,          // the storage below failed; error_number() says how
   kNoSpace,     // ENOSPC, EDQUOT, EFBIG
+  kWouldWait,   // the disk is held, and this thread does not wait (disk/gate.h)
   kGateClosed,  // the master key of this disk is not usable now
   kPoisoned,    // a flush failed; the disk must be attached again
   kReadOnly,

@@ -37,6 +37,7 @@ const char* NameOf(Code code) {
     case Code::kExists:
       return "FILE_EXISTS";
     case Code::kBusy:
+    case Code::kWouldWait:
       return "BUSY";
     case Code::kIntegrity:
       return "INTEGRITY_FAILED";

@@ -2,6 +2,15 @@
 
 namespace keyvol {
 
+namespace {
+
+thread_local bool does_not_wait = false;
+
+}  // namespace
+
+NoWaiting::NoWaiting() { does_not_wait = true; }
+NoWaiting::~NoWaiting() { does_not_wait = false; }
+
 Status GateClosedStatus() {
   return Status::Error(Code::kGateClosed,
                        "the disk's gate is closed; its master key is not usable now");
@@ -13,7 +22,9 @@ Status Gate::Enter() {
     if ((before & kShutBits) == 0) return Status::Ok();
     Leave();
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return (word_.load() & kShutBits) != kHeldBit; });
+    const auto not_held = [this] { return (word_.load() & kShutBits) != kHeldBit; };
+    if (does_not_wait && !not_held()) return Status::Error(Code::kWouldWait, "the disk is held");
+    changed_.wait(lock, not_held);
     if ((word_.load() & kClosedBit) != 0) return GateClosedStatus();
   }
 }

@@ -17,7 +17,8 @@ class Gate {
  public:
   enum class State { kOpen, kHeld, kClosed };
 
-  // Ok: the caller is inside and must Leave(). Waits while held; kGateClosed when closed.
+  // Ok: the caller is inside and must Leave(). Waits while held, or answers kWouldWait to a thread
+  // with NoWaiting; kGateClosed when closed.
   Status Enter();
   void Leave();
 
@@ -41,6 +42,16 @@ class Gate {
   std::atomic<uint32_t> word_{0};
   std::mutex mutex_;
   std::condition_variable changed_;
+};
+
+// While one lives, requests of its thread do not wait at a held gate but answer kWouldWait, with
+// nothing done and the caller's data as it was.
+class NoWaiting {
+ public:
+  NoWaiting();
+  ~NoWaiting();
+  NoWaiting(const NoWaiting&) = delete;
+  NoWaiting& operator=(const NoWaiting&) = delete;
 };
 
 // One request's passage.

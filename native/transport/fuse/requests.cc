@@ -77,6 +77,11 @@ void Reply::Send(int error_number, const void* data, size_t length_bytes) {
   if (errno != ENOENT) Send(EIO, nullptr, 0);
 }
 
+void Reply::Fail(const Status& status) {
+  would_wait_ = status.code() == Code::kWouldWait;
+  if (!would_wait_) Errno(status.ToErrno());
+}
+
 void Dispatch(Tree& tree, const Request& request, Reply& reply) {
   for (const Operation& operation : kOperations) {
     if (operation.opcode != request.header.opcode) continue;

@@ -38,6 +38,10 @@ class Reply {
 
   // 0 is success without data.
   void Errno(int error_number) { Send(error_number, nullptr, 0); }
+  // The errno of `status`; no reply when it would have waited, for the request is to be tried
+  // again.
+  void Fail(const Status& status);
+  bool would_wait() const { return would_wait_; }
   void SendBuffer(size_t length_bytes) { Send(0, buffer_.data(), length_bytes); }
   template <typename T>
   void SendStruct(const T& out) {
@@ -50,9 +54,10 @@ class Reply {
   const int fd_;
   const uint64_t unique_;
   const std::span<std::byte> buffer_;
+  bool would_wait_ = false;
 };
 
-// Answers one request, unless it is of a kind that gets no answer.
+// Answers one request, unless it is of a kind that gets no answer, or reply.would_wait() after.
 void Dispatch(Tree& tree, const Request& request, Reply& reply);
 
 // The operations, by what they touch: requests_meta.cc and requests_io.cc.

@@ -51,7 +51,7 @@ void HandleRead(Tree& tree, const Request& request, Reply& reply) {
       Clamp(*disk, in.offset, std::min<uint64_t>(in.size, kMaxPayloadBytes));
   if (length_bytes == 0) return reply.Errno(0);
   const Status status = disk->Read(in.offset, reply.buffer().first(length_bytes));
-  if (!status.ok()) return reply.Errno(status.ToErrno());
+  if (!status.ok()) return reply.Fail(status);
   reply.SendBuffer(length_bytes);
 }
 
@@ -65,13 +65,14 @@ void HandleWrite(Tree& tree, const Request& request, Reply& reply) {
   // As a block device does: what fits is written, and at the end there is no space.
   if (length_bytes == 0) return reply.Errno(in.size == 0 ? 0 : ENOSPC);
   const Status status = disk->Write(in.offset, payload.first(length_bytes));
-  if (!status.ok()) return reply.Errno(status.ToErrno());
+  if (!status.ok()) return reply.Fail(status);
   reply.SendStruct(fuse_write_out{.size = static_cast<uint32_t>(length_bytes)});
 }
 
 void HandleFsync(Tree& tree, const Request& request, Reply& reply) {
   const std::shared_ptr<Disk> disk = tree.DiskOfHandle(request.As<fuse_fsync_in>().fh);
-  reply.Errno(disk ? disk->Flush().ToErrno() : EIO);
+  if (!disk) return reply.Errno(EIO);
+  reply.Fail(disk->Flush());
 }
 
 // Discards (punch hole) and write-zeroes (zero range) of loop devices and programs. Plain
@@ -89,7 +90,7 @@ void HandleFallocate(Tree& tree, const Request& request, Reply& reply) {
   if (length_bytes == 0) return reply.Errno(0);
   const Status status = punch_hole ? disk->Discard(in.offset, length_bytes)
                                    : disk->WriteZeroes(in.offset, length_bytes);
-  reply.Errno(status.ToErrno());
+  reply.Fail(status);
 }
 
 void HandleLseek(Tree& tree, const Request& request, Reply& reply) {
@@ -102,7 +103,7 @@ void HandleLseek(Tree& tree, const Request& request, Reply& reply) {
   const Status status = in.whence == SEEK_DATA ? disk->SeekData(in.offset, &out.offset)
                                                : disk->SeekHole(in.offset, &out.offset);
   if (status.code() == Code::kOutOfRange) return reply.Errno(ENXIO);
-  if (!status.ok()) return reply.Errno(status.ToErrno());
+  if (!status.ok()) return reply.Fail(status);
   reply.SendStruct(out);
 }
 

@@ -5,12 +5,15 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include <cassert>
 #include <cerrno>
 #include <string>
+#include <system_error>
 #include <thread>
 
+#include "disk/gate.h"
 #include "transport/fuse/protocol.h"
 #include "transport/fuse/requests.h"
 
@@ -64,11 +67,21 @@ Status Session::Start(std::vector<UniqueFd> fds, std::shared_ptr<Tree> tree,
   for (UniqueFd& fd : fds) RETURN_IF_ERROR(started->AddWorker(std::move(fd)));
 
   const BlockedSignals blocked;  // inherited by the threads
-  started->running_ = started->workers_.size();
+  const std::lock_guard lock(started->mutex_);
   for (const std::unique_ptr<Worker>& worker : started->workers_) {
-    std::thread([started, &worker = *worker] { started->Serve(worker); }).detach();
+    RETURN_IF_ERROR(started->StartThread([started, &worker = *worker] { started->Serve(worker); }));
   }
   *session = std::move(started);
+  return Status::Ok();
+}
+
+Status Session::StartThread(std::function<void()> body) {
+  try {
+    std::thread(std::move(body)).detach();
+  } catch (const std::system_error&) {
+    return Status::Error(Code::kNoSpace, "no thread is left to serve FUSE");
+  }
+  ++running_;
   return Status::Ok();
 }
 
@@ -92,17 +105,74 @@ void Session::Serve(Worker& worker) {
       break;
     }
   }
+  // They hold plaintext, and the session may be kept for long.
+  worker.request = IoBuffer();
+  worker.reply = IoBuffer();
   ThreadEnded();
 }
 
 void Session::ServeOne(Worker& worker, size_t request_bytes) {
   const std::lock_guard serving(worker.serving);
-  const std::span<std::byte> bytes =
+  StopIfParked();
+  const std::span<std::byte> request =
       worker.request.bytes().subspan(kRequestStartBytes, request_bytes);
-  const auto& header = *reinterpret_cast<const fuse_in_header*>(bytes.data());
-  assert(request_bytes >= sizeof header && header.len == request_bytes);
-  Reply reply(worker.fd.get(), header.unique, worker.reply.bytes());
-  Dispatch(*tree_, Request{header, bytes.subspan(sizeof header)}, reply);
+  {
+    const NoWaiting no_waiting;
+    if (Answer(worker.fd.get(), request, worker.reply.bytes())) return;
+  }
+  // Without memory or a thread for it, better late than never.
+  if (!Postpone(worker.fd.get(), request).ok()) {
+    Answer(worker.fd.get(), request, worker.reply.bytes());
+  }
+}
+
+bool Session::Answer(int fd, std::span<std::byte> request, std::span<std::byte> reply_room) {
+  const auto& header = *reinterpret_cast<const fuse_in_header*>(request.data());
+  assert(request.size() >= sizeof header && header.len == request.size());
+  Reply reply(fd, header.unique, reply_room);
+  Dispatch(*tree_, Request{header, request.subspan(sizeof header)}, reply);
+  return !reply.would_wait();
+}
+
+Status Session::Postpone(int fd, std::span<const std::byte> request) {
+  HeldRequest held = {.fd = fd, .bytes = {}};
+  RETURN_IF_ERROR(IoBuffer::Allocate(request.size(), &held.bytes));
+  memcpy(held.bytes.bytes().data(), request.data(), request.size());
+  const uint64_t node_id = reinterpret_cast<const fuse_in_header*>(request.data())->nodeid;
+  const std::lock_guard lock(mutex_);
+  const auto known = held_.find(node_id);
+  if (known != held_.end()) {
+    known->second->requests.push_back(std::move(held));
+    return Status::Ok();
+  }
+  const auto disk = std::make_shared<HeldDisk>();
+  RETURN_IF_ERROR(IoBuffer::Allocate(kMaxPayloadBytes, &disk->reply));
+  RETURN_IF_ERROR(
+      StartThread([self = shared_from_this(), node_id, disk] { self->ServeHeld(node_id, *disk); }));
+  disk->requests.push_back(std::move(held));
+  held_.emplace(node_id, disk);
+  return Status::Ok();
+}
+
+void Session::ServeHeld(uint64_t node_id, HeldDisk& disk) {
+  pthread_setname_np(pthread_self(), "keyvol-fuse");
+  while (std::optional<HeldRequest> held = NextHeld(node_id, disk)) {
+    const std::lock_guard serving(disk.serving);
+    StopIfParked();
+    Answer(held->fd, held->bytes.bytes(), disk.reply.bytes());
+  }
+  ThreadEnded();
+}
+
+std::optional<Session::HeldRequest> Session::NextHeld(uint64_t node_id, HeldDisk& disk) {
+  const std::lock_guard lock(mutex_);
+  if (disk.requests.empty()) {
+    held_.erase(node_id);
+    return std::nullopt;
+  }
+  HeldRequest next = std::move(disk.requests.front());
+  disk.requests.pop_front();
+  return next;
 }
 
 void Session::ThreadEnded() {
@@ -118,10 +188,20 @@ bool Session::WaitForEnd(std::chrono::milliseconds timeout) {
 
 void Session::Park(std::chrono::milliseconds timeout) {
   const auto deadline = std::chrono::steady_clock::now() + timeout;
+  parked_ = true;
+  const std::lock_guard lock(mutex_);
+  // Never unlocked: whoever waits for it waits until the process is gone.
   for (const std::unique_ptr<Worker>& worker : workers_) {
-    // Never unlocked: whoever waits for it waits until the process is gone.
     static_cast<void>(worker->serving.try_lock_until(deadline));
   }
+  for (const auto& [node_id, disk] : held_) {
+    static_cast<void>(disk->serving.try_lock_until(deadline));
+  }
+}
+
+// For threads whose request took longer than Park waited.
+void Session::StopIfParked() const {
+  while (parked_) pause();
 }
 
 Status Session::InvalidatePages(uint64_t node_id) {

@@ -2,11 +2,16 @@
 #ifndef KEYVOL_TRANSPORT_FUSE_SESSION_H_
 #define KEYVOL_TRANSPORT_FUSE_SESSION_H_
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -35,9 +40,10 @@ class IoBuffer {
   std::span<std::byte> bytes_;
 };
 
-// One thread for each descriptor it was given: /dev/fuse already mounted, and clones of it. The
-// threads end when the connection does (unmount or abort); they own the session together, so it
-// may be dropped at any time.
+// One thread for each descriptor it was given: /dev/fuse already mounted, and clones of it. They
+// never wait for a held disk: what would wait goes to a thread that this disk gets for as long as
+// such requests are left, so that all other disks go on. The threads end when the connection does
+// (unmount or abort); they own the session together, so it may be dropped at any time.
 class Session : public std::enable_shared_from_this<Session> {
  public:
   static Status Start(std::vector<UniqueFd> fds, std::shared_ptr<Tree> tree,
@@ -62,17 +68,39 @@ class Session : public std::enable_shared_from_this<Session> {
     std::timed_mutex serving;
   };
 
+  // A copy of a request to a held disk, and the descriptor that its reply belongs to.
+  struct HeldRequest {
+    int fd;
+    IoBuffer bytes;
+  };
+  // Those of one disk, oldest first, and what their thread needs.
+  struct HeldDisk {
+    std::deque<HeldRequest> requests;
+    IoBuffer reply;
+    std::timed_mutex serving;
+  };
+
   explicit Session(std::shared_ptr<Tree> tree) : tree_(std::move(tree)) {}
   Status AddWorker(UniqueFd fd);
+  // With mutex_ held.
+  Status StartThread(std::function<void()> body);
   void Serve(Worker& worker);
   void ServeOne(Worker& worker, size_t request_bytes);
+  // False when it would wait, and NoWaiting forbids that.
+  bool Answer(int fd, std::span<std::byte> request, std::span<std::byte> reply_room);
+  Status Postpone(int fd, std::span<const std::byte> request);
+  void ServeHeld(uint64_t node_id, HeldDisk& disk);
+  std::optional<HeldRequest> NextHeld(uint64_t node_id, HeldDisk& disk);
+  void StopIfParked() const;
   void ThreadEnded();
 
   const std::shared_ptr<Tree> tree_;
   std::vector<std::unique_ptr<Worker>> workers_;
+  std::atomic<bool> parked_{false};
   std::mutex mutex_;
   std::condition_variable ended_;
   size_t running_ = 0;
+  std::map<uint64_t, std::shared_ptr<HeldDisk>> held_;  // by node number
 };
 
 }  // namespace keyvol::fuse
