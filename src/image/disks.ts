@@ -10,7 +10,7 @@ import type { DiskContext } from '../volume/context.js';
 import { impactOf } from '../volume/details.js';
 import { KeyWatch } from '../volume/key-watch.js';
 import { Locks } from '../volume/locks.js';
-import { restoreAttachments, shutDown } from '../volume/restart.js';
+import { markLost, restoreAttachments, shutDown } from '../volume/restart.js';
 import { VolumeService } from '../volume/volume-service.js';
 import type { ImpactedDisk, Volumes } from '../volume/volumes.js';
 import { ImageService } from './image-service.js';
@@ -68,6 +68,7 @@ export function openDisks(options: DisksOptions): Disks {
     counts: () => countsOf(context),
     restore: async () => [
       ...(await collectGarbage(context.records, context.layers)),
+      ...(await markLost(context)),
       ...(await restoreAttachments(context)),
     ],
     shutdown: () => shutDown(context),

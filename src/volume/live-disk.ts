@@ -119,6 +119,17 @@ export class LiveDisk implements Gated {
     await this.mount.up(this.path, mkfs);
   }
 
+  /** What the policy says of a key that is lost already is done at once. */
+  async setOnKeyLoss(policy: OnKeyLoss): Promise<void> {
+    this.onKeyLoss = policy;
+    if (policy !== 'deny' || !this.isOpen) return;
+    try {
+      this.#context.keys.assertUsable(this.keyId);
+    } catch {
+      await this.cutOff();
+    }
+  }
+
   /** What was mounted is down for good, and other programs may write the file again. */
   endMount(): void {
     this.mount = undefined;

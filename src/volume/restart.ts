@@ -1,6 +1,7 @@
 /** A start brings back what was attached and mounted; a stop leaves the records for it. */
 import { fullName } from '../disk/lineage.js';
 import type { AttachmentRecord, DiskRecord } from '../disk/records.js';
+import { setErrorOfKey } from '../disk/statements.js';
 import { Fault } from '../fault.js';
 import type { DiskContext } from './context.js';
 import { LiveDisk } from './live-disk.js';
@@ -13,6 +14,28 @@ export async function restoreAttachments(context: DiskContext): Promise<string[]
   const attachments = context.records.attachments();
   const said = await Promise.all(attachments.map((record) => restoreOne(context, record)));
   return said.flat();
+}
+
+/** Disks whose key ended without their records being told, for a crash or a full disk came between. */
+export async function markLost(context: DiskContext): Promise<string[]> {
+  const usable = context.records.disks().filter((disk) => disk.state !== 'error');
+  const said: string[] = [];
+  for (const keyId of new Set(usable.map((disk) => disk.keyId))) {
+    const reason = whyLost(context, keyId);
+    if (reason === undefined) continue;
+    const marked = context.records.commit([setErrorOfKey(keyId, reason)]);
+    said.push(await marked.then(() => reason, String));
+  }
+  return said;
+}
+
+function whyLost(context: DiskContext, keyId: string): string | undefined {
+  try {
+    context.keys.assertUsable(keyId);
+  } catch (error) {
+    if (error instanceof Fault && error.code === 'KEY_DELETED') return error.message;
+  }
+  return undefined;
 }
 
 /** Unmounts filesystems, takes files away, closes devices. Never throws; says what went wrong. */

@@ -59,8 +59,7 @@ export class VolumeService implements Volumes {
     return this.#verb('updateVolume', volume, caller, async (disk) => {
       assertPolicy(policy);
       await this.#context.records.commit([setPolicy(disk.id, policy)]);
-      const live = this.#context.live.get(disk.id);
-      if (live !== undefined) live.onKeyLoss = policy;
+      await this.#context.live.get(disk.id)?.setOnKeyLoss(policy);
     });
   }
 

@@ -2,7 +2,8 @@
 // ones too, and what is left of them can be removed.
 import t from 'tap';
 import { open } from 'node:fs/promises';
-import { caller, mib, newState, outcomeOf } from '../support/state.js';
+import { tempDirectory } from '../support/temp.js';
+import { caller, mib, newState, openState, outcomeOf, startState } from '../support/state.js';
 
 t.test('the key of a disk is deleted', async (t) => {
   const startMs = Date.now();
@@ -34,4 +35,25 @@ t.test('the key of a disk is deleted', async (t) => {
   t.equal((await volumes.show('db')).record.state, 'error', 'detached it is still lost');
   t.equal(await outcomeOf(volumes.delete('db', caller)), 'done');
   t.equal(await outcomeOf(volumes.delete('idle', caller)), 'done');
+});
+
+t.test('the records are told by the next start if they could not be at once', async (t) => {
+  const startMs = Date.now();
+  let nowMs = startMs;
+  const clock = { nowMs: () => nowMs, bootTimeMs: () => nowMs - startMs + 1000 };
+  const directory = tempDirectory(t);
+  const first = await startState(directory, clock);
+  t.teardown(() => first.stop());
+  await first.keys.createKey({ alias: 'app' }, caller);
+  await first.disks.volumes.create({ name: 'db', sizeBytes: mib, key: 'app' }, caller);
+  await first.keys.scheduleDeletion('app', 7, caller);
+  nowMs += 7 * 24 * 3600_000;
+  await first.keys.tick();
+  await first.store.commit([{ sql: `UPDATE disks SET state = 'available'`, params: [] }]);
+  await first.stop();
+  const second = await openState(t, directory, clock);
+  t.match(second.recovery, [/^key app .* was deleted on/]);
+  const { record } = await second.disks.volumes.show('db');
+  t.equal(record.state, 'error');
+  t.match(record.stateReason, /was deleted on/);
 });

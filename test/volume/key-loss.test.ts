@@ -91,3 +91,20 @@ t.test('a detached disk is opened by nothing but an attach', async (t) => {
   t.same((await keys.enableKey('app', caller)).disks, []);
   t.equal((await disks.volumes.show('db')).attachment, undefined);
 });
+
+t.test('a policy that is tightened after the key was lost closes the gate', async (t) => {
+  const { disks, keys } = await newState(t);
+  const { volumes } = disks;
+  await keys.createKey({ alias: 'app' }, caller);
+  const onKeyLoss = 'until-detach';
+  await volumes.create({ name: 'db', sizeBytes: mib, key: 'app', onKeyLoss }, caller);
+  await volumes.attach('db', {}, caller);
+  await volumes.setOnKeyLoss('db', 'deny', caller);
+  t.equal((await volumes.show('db')).attachment?.gate, 'open', 'its key is there');
+  await volumes.setOnKeyLoss('db', onKeyLoss, caller);
+  await keys.disableKey('app', caller);
+  t.equal((await volumes.show('db')).attachment?.gate, 'open');
+  const tightened = await volumes.setOnKeyLoss('db', 'deny', caller);
+  t.equal(tightened.attachment?.gate, 'closed');
+  t.match((await keys.enableKey('app', caller)).disks, [{ disk: 'db', outcome: 'reopened' }]);
+});
