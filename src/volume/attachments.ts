@@ -77,9 +77,10 @@ export async function detach(
       hint: 'end what uses it (fuser and losetup -a show it), or detach it with --force',
     });
   }
+  // First, so that a detach that cannot be recorded has changed nothing.
+  await context.records.commit([deleteAttachment(disk.id), setVolumeUse(disk.id, 'available')]);
   if (force) live.revokeHandles('all');
   const failure = await forget(context, live).catch((error: unknown) => ({ error }));
-  await context.records.commit([deleteAttachment(disk.id), setVolumeUse(disk.id, 'available')]);
   if (failure !== undefined) throw unflushed(disk, failure.error);
 }
 
@@ -98,15 +99,19 @@ export async function mount(
     [context.stateDir, context.runtimeDir],
     ourLoops(context),
   );
-  const before = context.live.get(disk.id);
-  const settings = { readOnly, attachedByMount: before === undefined };
-  const live = before ?? (await attach(context, disk, settings, caller));
-  try {
-    await putUp(context, live, directory, request.mkfs, settings.attachedByMount);
-  } catch (error) {
-    if (before === undefined) await detach(context, disk, true).catch(() => undefined);
-    throw error;
-  }
+  // Nested, which is safe: who holds a directory waits for no disk.
+  await context.locks.run([`directory:${directory}`], async () => {
+    assertNotAwaited(context, directory);
+    const before = context.live.get(disk.id);
+    const settings = { readOnly, attachedByMount: before === undefined };
+    const live = before ?? (await attach(context, disk, settings, caller));
+    try {
+      await putUp(context, live, directory, request.mkfs, settings.attachedByMount);
+    } catch (error) {
+      if (before === undefined) await detach(context, disk, true).catch(() => undefined);
+      throw error;
+    }
+  });
 }
 
 /** The caller holds the disk's lock. Detaches if `mount` attached it. */
@@ -158,6 +163,15 @@ function assertMountable(
       `${disk.kind} ${disk.name} is read-only; cannot make a filesystem`,
     );
   }
+}
+
+/** A disk whose key is away comes back where it was mounted. */
+function assertNotAwaited(context: DiskContext, directory: string): void {
+  const other = [...context.live.values()].find((live) => live.mount?.directory === directory);
+  if (other === undefined) return;
+  throw new Fault('WRONG_STATE', `${directory} belongs to ${other.kind} ${other.name}`, {
+    hint: `choose another directory, or: keyvol ${other.kind} unmount ${other.name}`,
+  });
 }
 
 async function putUp(

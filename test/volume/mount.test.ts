@@ -96,3 +96,23 @@ t.test('where it must not be mounted', { skip }, async (t) => {
   t.equal(await outcomeOf(volumes.mount('db', { directory, mkfs: 'xfs' }, caller)), 'WRONG_STATE');
   t.equal(statSync(directory).isDirectory(), true);
 });
+
+t.test('a directory takes one disk', { skip }, async (t) => {
+  const state = await newState(t);
+  const { volumes } = state.disks;
+  const directory = directoryIn(state, 'mnt');
+  await state.keys.createKey({ alias: 'app' }, caller);
+  await volumes.create({ name: 'one', sizeBytes: 64 * mib, key: 'app' }, caller);
+  await volumes.create({ name: 'two', sizeBytes: 64 * mib }, caller);
+  const mount = (name: string): Promise<string> =>
+    outcomeOf(volumes.mount(name, { directory, mkfs: 'ext4' }, caller));
+  t.same((await Promise.all([mount('one'), mount('two')])).sort(), ['WRONG_STATE', 'done']);
+  const holder = (await volumes.list()).find((disk) => disk.attachment !== undefined);
+  await volumes.unmount(holder?.record.name ?? '', caller);
+  if (holder?.record.name === 'two') await mount('one');
+  else await volumes.mount('one', { directory }, caller);
+  await state.keys.disableKey('app', caller);
+  t.notOk(isMounted(directory));
+  t.equal(await mount('two'), 'WRONG_STATE', 'one comes back there');
+  t.match((await state.keys.enableKey('app', caller)).disks, [{ outcome: 'reopened' }]);
+});
