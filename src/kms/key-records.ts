@@ -128,7 +128,11 @@ export function countWrap(keyId: string, version: number): Statement {
   };
 }
 
-/** The highest generation ever seen of a layer stays. */
+/**
+ * The highest generation ever seen of a layer stays, after the layer is deleted too: who puts back
+ * an older disks.db and an older container must not get an older header accepted. A row is some
+ * 100 bytes, and goes with its key.
+ */
 export function recordGeneration(layerId: string, keyId: string, generation: number): Statement {
   return {
     sql: `INSERT INTO layer_generations (layer_id, key_id, generation) VALUES (?, ?, ?)
