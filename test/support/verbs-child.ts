@@ -1,0 +1,21 @@
+/** A process that makes, freezes, rolls back and deletes disks until a test kills it. */
+import { addon } from '../../dist/device/index.js';
+import { caller, mib, outcomeOf, startState } from './state.js';
+
+const [directory = ''] = process.argv.slice(2);
+addon.hardenProcess();
+const { disks } = await startState(directory);
+const { volumes, images, snapshots } = disks;
+await outcomeOf(volumes.create({ name: 'db', sizeBytes: mib }, caller));
+process.stdout.write('ready\n');
+for (;;) {
+  await outcomeOf(snapshots.create('db@one', caller));
+  await outcomeOf(volumes.clone('db', 'clone', caller));
+  await outcomeOf(images.create({ name: 'base', volume: 'clone' }, caller));
+  await outcomeOf(volumes.create({ name: 'fresh', image: 'base' }, caller));
+  await outcomeOf(volumes.delete('clone', caller));
+  await outcomeOf(snapshots.rollback('db@one', caller));
+  await outcomeOf(images.delete('base', caller));
+  await outcomeOf(snapshots.delete('db@one', caller));
+  await outcomeOf(volumes.delete('fresh', caller));
+}
