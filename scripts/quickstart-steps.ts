@@ -56,6 +56,10 @@ export class Steps {
     return this.#run([process.execPath, 'dist/cli/main.js', ...args]);
   }
 
+  get stopped(): boolean {
+    return this.#stopped;
+  }
+
   /** No further step starts; the running command is asked to end. */
   stop(): void {
     this.#stopped = true;
@@ -83,7 +87,9 @@ export class Steps {
     const seconds = (performance.now() - startMs) / 1000;
     this.#timings.push({ title, seconds });
     if (outcome.output !== '') console.log(outcome.output.replaceAll(/^/gm, '     '));
-    console.log(`   ${outcome.status === status ? 'done' : 'FAILED'} in ${seconds.toFixed(2)} s`);
+    const ending = this.stopped ? 'interrupted' : outcome.status === status ? 'done' : 'FAILED';
+    console.log(`   ${ending} in ${seconds.toFixed(2)} s`);
+    if (this.stopped) throw new StepFailed('interrupted');
     if (outcome.status !== status) {
       throw new StepFailed(`expected exit status ${status}, got ${outcome.status}: ${shown}`);
     }

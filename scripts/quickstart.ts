@@ -39,7 +39,7 @@ async function main(): Promise<number> {
   } catch (error) {
     if (!(error instanceof StepFailed)) throw error;
     console.error(`\nquickstart: ${error.message}`);
-    status = 1;
+    status = steps.stopped ? 130 : 1;
   } finally {
     if (!(await cleanUp())) status = 1;
   }

@@ -74,6 +74,7 @@ install_npm_packages() {
 }
 
 check_node
+[ -w . ] || die "$(id -un) cannot write to $PWD; run this as its owner, or clone it afresh"
 install_debian_packages
 export_node_headers
 install_npm_packages
