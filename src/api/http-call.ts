@@ -151,6 +151,7 @@ function faultOf(error: unknown, socketPath: string): unknown {
   const reason = unreachableReasons[code] ?? `${code} on`;
   return new Fault('DAEMON_UNREACHABLE', `${reason} ${socketPath}`, {
     cause: error,
-    ...(code === 'EACCES' ? {} : { hint: 'keyvol daemon start' }),
+    hint:
+      code === 'EACCES' ? 'only the user who runs the daemon may use it' : 'keyvol daemon start',
   });
 }

@@ -143,7 +143,10 @@ export function withReason<Result>(directory: string, what: string, work: () => 
     if (fullErrnos.has(errno)) {
       throw new Fault('NO_SPACE', `${what} ${directory} is on a full filesystem`, { cause: error });
     }
-    throw unusable(directory, what, reasonOfErrno[errno] ?? `fails (${errno})`, { cause: error });
+    throw unusable(directory, what, reasonOfErrno[errno] ?? `fails (${errno})`, {
+      cause: error,
+      hint: 'choose another one with --state-dir, or --runtime-dir',
+    });
   }
 }
 

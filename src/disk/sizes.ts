@@ -33,7 +33,7 @@ export async function assertFreeSpace(directory: string, neededBytes: number): P
     throw new Fault(
       'NO_SPACE',
       `${neededBytes} bytes are needed in ${directory}, only ${freeBytes} are free`,
-      { hint: 'choose a smaller size, or leave out --preallocate' },
+      { hint: 'free some space there, choose a smaller size, or leave out --preallocate' },
     );
   }
 }

@@ -1,11 +1,12 @@
 // `keyvol daemon` must leave no doubt: when start returns the daemon answers, when stop returns it is
 // gone, and when it fails the person sees why without looking for a log.
 import t from 'tap';
+import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StatusView } from '../../dist/api/types.js';
-import { collect, runCli, spawnCli, type CliOptions } from '../support/run-cli.js';
+import { cliMain, collect, runCli, spawnCli, type CliOptions } from '../support/run-cli.js';
 import { isRoot, smallFilesystem, tempDirectory } from '../support/temp.js';
 
 type Test = Parameters<typeof tempDirectory>[0];
@@ -89,6 +90,24 @@ t.test('what the daemon said as it started is shown once, with its time', async 
   writeFileSync(join(stateDir, 'log', 'keyvold.log'), written.join('\n'));
   const { stdout } = await runCli(['daemon', 'logs'], { stateDir });
   t.equal(stdout, '2026-11-25T01:02:03Z warning: a new root key\nanother line\n');
+});
+
+const asNobody = ['--reuid=65534', '--regid=65534', '--clear-groups'];
+
+function whatKeepsNobodyOut(): string | false {
+  if (!isRoot) return 'only root can become another user';
+  const test = spawnSync('setpriv', [...asNobody, 'test', '-r', cliMain]);
+  return test.status === 0 ? false : 'other users cannot read this tree';
+}
+
+t.test('an unreadable log is not called missing', { skip: whatKeepsNobodyOut() }, async (t) => {
+  const stateDir = tempDirectory(t);
+  chmodSync(stateDir, 0o700);
+  const command = [process.execPath, cliMain, 'daemon', 'logs', '--state-dir', stateDir];
+  const child = spawn('setpriv', [...asNobody, ...command], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const { status, stderr } = await collect(child);
+  t.equal(status, 6);
+  t.match(stderr, /^keyvol: error: not permitted to read .*keyvold\.log\nhint: /);
 });
 
 t.test('logs -f goes on with what is written later, until Ctrl-C', async (t) => {

@@ -27,7 +27,7 @@ export function readSince(file: string, fromBytes: number): { text: string; endB
 
 /** The last `count` lines, of the last MiB at most. Throws FILE_NOT_FOUND. */
 export function lastLines(file: string, count: number): { lines: string[]; endBytes: number } {
-  if (!existsSync(file)) {
+  if (!isThere(file)) {
     throw new Fault('FILE_NOT_FOUND', `there is no log ${file}`, {
       hint: 'the daemon writes it when "keyvol daemon start" starts it',
     });
@@ -36,6 +36,19 @@ export function lastLines(file: string, count: number): { lines: string[]; endBy
   const { text, endBytes } = readSince(file, Math.max(0, size - tailBytes));
   const lines = linesOf(text);
   return { lines: count === 0 ? [] : lines.slice(-count), endBytes };
+}
+
+// What the person may not see is not missing.
+function isThere(file: string): boolean {
+  try {
+    return statSync(file, { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EACCES')) throw error;
+    throw new Fault('STATE_DIR_UNUSABLE', `not permitted to read ${file}`, {
+      cause: error,
+      hint: 'only the user who runs the daemon may read its log',
+    });
+  }
 }
 
 /** The lines of a text that may end with a newline. */
