@@ -1,5 +1,6 @@
 #include <utility>
 
+#include "binding/async.h"
 #include "binding/checks.h"
 #include "binding/registry.h"
 #include "container/block_file.h"
@@ -30,7 +31,7 @@ Napi::Value CreateContainerBinding(const Napi::CallbackInfo& info) {
   std::shared_ptr<Secret> key;
   THROW_IF_ERROR(info.Env(), OptionsArgument(info[0], &options));
   THROW_IF_ERROR(info.Env(), SecretArgument(info[1], "the data key", &key));
-  return RunAsync(info.Env(), [options, key] { return CreateContainer(options, *key); });
+  return RunOnThread(info.Env(), [options, key] { return CreateContainer(options, *key); });
 }
 
 Napi::Value HeaderObject(Napi::Env env, const ContainerHeader& header) {
@@ -49,7 +50,7 @@ Napi::Value ReadContainerHeaderBinding(const Napi::CallbackInfo& info) {
   std::string path;
   THROW_IF_ERROR(info.Env(), PathArgument(info[0], "the container path", &path));
   auto header = std::make_shared<ContainerHeader>();
-  return RunAsync(
+  return RunOnThread(
       info.Env(), [path, header] { return ReadContainerHeader(path, header.get()); },
       [header](Napi::Env env) { return HeaderObject(env, *header); });
 }
@@ -59,7 +60,7 @@ Napi::Value VerifyContainerKeyBinding(const Napi::CallbackInfo& info) {
   std::shared_ptr<Secret> key;
   THROW_IF_ERROR(info.Env(), PathArgument(info[0], "the container path", &path));
   THROW_IF_ERROR(info.Env(), SecretArgument(info[1], "the data key", &key));
-  return RunAsync(info.Env(), [path, key] { return VerifyContainerKey(path, *key); });
+  return RunOnThread(info.Env(), [path, key] { return VerifyContainerKey(path, *key); });
 }
 
 Status OperationArgument(const Napi::Value& value, BlockOp* op) {

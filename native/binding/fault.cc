@@ -66,7 +66,8 @@ class StatusWorker : public Napi::AsyncWorker {
 
   Napi::Promise promise() const { return deferred_.Promise(); }
 
-  void Execute() override { status_ = work_(); }
+  // An exception would be swallowed and the promise never settle: better to end here.
+  void Execute() noexcept override { status_ = work_(); }
 
   void OnOK() override {
     Napi::HandleScope scope(Env());

@@ -17,8 +17,9 @@ Napi::Value FaultOf(Napi::Env env, const Status& status);
 // Throws the Fault into JavaScript and returns undefined.
 Napi::Value ThrowFault(Napi::Env env, const Status& status);
 
-// Runs `work` on libuv's pool and returns a promise: rejected with the Fault of its Status, or
-// resolved with `result(env)` (undefined without one). `keep` objects stay referenced meanwhile.
+// Runs `work`, requests on open disks, on libuv's pool (what else may wait: binding/async.h) and
+// returns a promise: rejected with the Fault of its Status, or resolved with `result(env)`
+// (undefined without one). `keep` objects stay referenced meanwhile.
 Napi::Value RunAsync(Napi::Env env, std::function<Status()> work,
                      std::function<Napi::Value(Napi::Env)> result = nullptr,
                      std::vector<Napi::Object> keep = {});

@@ -160,7 +160,7 @@ class FuseSessionHandle : public Napi::ObjectWrap<FuseSessionHandle> {
   }
 
   Napi::Value DropMappedPages(const Napi::CallbackInfo& info) {
-    return RunAsync(info.Env(), [mount = mount_, id = StringOf(info[0])] {
+    return RunOnThread(info.Env(), [mount = mount_, id = StringOf(info[0])] {
       const uint64_t node_id = mount->tree->NodeIdOf(id);
       if (node_id == 0) return Status::Error(Code::kNotFound, "disk " + id + " is not exported");
       return mount->session->InvalidatePages(node_id);
@@ -172,7 +172,7 @@ class FuseSessionHandle : public Napi::ObjectWrap<FuseSessionHandle> {
       unmounting_ = true;
       Unref();
     }
-    return RunAsync(info.Env(), [mount = mount_] { return Unmount(*mount); }, nullptr, {Value()});
+    return RunOnThread(info.Env(), [mount = mount_] { return Unmount(*mount); });
   }
 
   const std::shared_ptr<FuseMount> mount_;
@@ -192,7 +192,7 @@ Napi::Value MountFuseAsync(const Napi::CallbackInfo& info) {
                               .descriptors = static_cast<int>(threads),
                               .allow_other = BoolOf(options.Get("allowOther")),
                               .max_read_bytes = fuse::kMaxPayloadBytes};
-  return RunAsync(
+  return RunOnThread(
       info.Env(), [request = std::move(request), mount] { return Mount(request, mount.get()); },
       [mount](Napi::Env env) -> Napi::Value {
         std::shared_ptr<FuseMount> shared = mount;

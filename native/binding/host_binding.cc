@@ -5,6 +5,7 @@
 #include <string>
 
 #include "binding/arguments.h"
+#include "binding/async.h"
 #include "binding/fault.h"
 #include "binding/registry.h"
 #include "host/hardening.h"
@@ -18,7 +19,7 @@ namespace {
 Napi::Value AttachLoopAsync(const Napi::CallbackInfo& info) {
   const Napi::Object options = info[0].As<Napi::Object>();
   auto device = std::make_shared<std::string>();
-  return RunAsync(
+  return RunOnThread(
       info.Env(),
       [path = StringOf(options.Get("path")), read_only = BoolOf(options.Get("readOnly")), device] {
         return AttachLoop(path, read_only, device.get());
@@ -33,22 +34,23 @@ Napi::Value MountFilesystemAsync(const Napi::CallbackInfo& info) {
                           .filesystem = StringOf(options.Get("filesystem")),
                           .read_only = BoolOf(options.Get("readOnly")),
                           .options = StringOf(options.Get("options"))};
-  return RunAsync(info.Env(), [request = std::move(request)] { return MountFilesystem(request); });
+  return RunOnThread(info.Env(),
+                     [request = std::move(request)] { return MountFilesystem(request); });
 }
 
 Napi::Value UnmountFilesystemAsync(const Napi::CallbackInfo& info) {
-  return RunAsync(info.Env(), [directory = StringOf(info[0]), lazy = BoolOf(info[1])] {
+  return RunOnThread(info.Env(), [directory = StringOf(info[0]), lazy = BoolOf(info[1])] {
     return UnmountFilesystem(directory, lazy);
   });
 }
 
 template <Status (*operation)(const std::string&)>
 Napi::Value OnPathAsync(const Napi::CallbackInfo& info) {
-  return RunAsync(info.Env(), [path = StringOf(info[0])] { return operation(path); });
+  return RunOnThread(info.Env(), [path = StringOf(info[0])] { return operation(path); });
 }
 
 Napi::Value DropCachesAsync(const Napi::CallbackInfo& info) {
-  return RunAsync(info.Env(), [] { return DropCaches(); });
+  return RunOnThread(info.Env(), [] { return DropCaches(); });
 }
 
 Napi::Value HardenProcessSync(const Napi::CallbackInfo& info) {
