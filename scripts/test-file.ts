@@ -1,6 +1,6 @@
 /** Runs one compiled test file as a process of its own and counts what its TAP output says. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
+import { chmodSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -64,6 +64,8 @@ export async function runTestFile(file: string): Promise<FileResult> {
 function makePlace(): RunPlace {
   // Short, since Unix sockets live below it and their paths have at most 107 bytes.
   const directory = mkdtempSync(join(tmpdir(), 'kvt-'));
+  // Tests of permissions reach their files as another user.
+  chmodSync(directory, 0o711);
   return { directory, mark: directory };
 }
 

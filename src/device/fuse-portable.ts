@@ -13,12 +13,16 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { constants } from 'node:os';
+import { setTimeout } from 'node:timers/promises';
 import { Fault } from '../fault.js';
 import type { FuseFile, FuseOptions, FuseSession } from './addon.js';
 import { type FuseOperations, portableOperations } from './fuse-portable-operations.js';
 import { PortableTree } from './fuse-portable-tree.js';
 
 type Done = (error?: Error | null) => void;
+
+/** How long fuse-native may take to say that it has unmounted. */
+const graceMs = 2000;
 
 interface FuseNative {
   mount(done: Done): void;
@@ -123,6 +127,17 @@ class PortableSession implements FuseSession {
     return loopDevicesOn(`${this.mountPoint}/${directory}/${name}`);
   }
 
+  /**
+   * Resolves a while after the mount has left the tree: fuse-native waits for a shell that it
+   * starts, and has been seen not to notice that it ended.
+   */
+  async #gone(): Promise<void> {
+    while (readFileSync('/proc/self/mountinfo', 'utf8').includes(` ${this.mountPoint} `)) {
+      await setTimeout(graceMs, undefined, { ref: false });
+    }
+    await setTimeout(graceMs, undefined, { ref: false });
+  }
+
   async unmount(): Promise<void> {
     // fuse-native unmounts lazily, so whoever still has a file open must be cut off by us: by
     // aborting the connection where fusectl is mounted, by EIO everywhere.
@@ -131,7 +146,7 @@ class PortableSession implements FuseSession {
     await writeFile(abort, '1').catch(() => undefined);
     await this.tree.idle();
     try {
-      await settled((done) => this.fuse.unmount(done));
+      await Promise.race([settled((done) => this.fuse.unmount(done)), this.#gone()]);
     } catch (cause) {
       throw new Fault('BUSY', `fuse-native cannot unmount ${this.mountPoint}`, { cause });
     }

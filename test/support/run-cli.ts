@@ -55,9 +55,11 @@ export async function runOnTerminal(
 }
 
 function cliEnvironment({ runtimeDir, stateDir, env }: CliOptions): NodeJS.ProcessEnv {
-  const { NO_COLOR: _, ...inherited } = process.env;
+  // What a runner's surroundings say of colours must not decide what the tests see.
+  const { NO_COLOR: _, CI: __, ...inherited } = process.env;
   return {
     ...inherited,
+    TERM: 'xterm-256color',
     TZ: 'UTC',
     KEYVOL_RUNTIME_DIR: runtimeDir ?? '/nonexistent/keyvol-test',
     KEYVOL_STATE_DIR: stateDir ?? '/nonexistent/keyvol-test-state',
