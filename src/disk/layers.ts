@@ -10,6 +10,7 @@ import type { KeySession } from '../kms/key-service.js';
 import type { DiskRecords } from './disk-records.js';
 import type { LayerRecord } from './records.js';
 import { insertUnclaimed } from './statements.js';
+import { assertFreeSpace, containerOverheadBytes, recordsSpaceBytes } from './sizes.js';
 import { formatToken, parseToken } from './token.js';
 
 export const dataOffsetBytes = 1048576;
@@ -62,7 +63,10 @@ export class LayerFiles {
     return join(this.#directory, `${layerId}.luks`);
   }
 
-  /** Makes a container with a fresh data key; on failure nothing is left. The caller releases the key. */
+  /**
+   * Makes a container with a fresh data key; on failure nothing is left. Throws NO_SPACE before the
+   * last space is gone, which records need. The caller releases the key.
+   */
   async create(session: KeySession, layer: NewLayer): Promise<OpenLayer> {
     const record: LayerRecord = {
       id: randomUUID(),
@@ -73,6 +77,7 @@ export class LayerFiles {
       preallocated: layer.preallocated,
       createdAtMs: this.#clock.nowMs(),
     };
+    await assertFreeSpace(this.#directory, containerOverheadBytes + recordsSpaceBytes);
     await this.#records.commit([insertUnclaimed(record.id)]);
     const context = contextOf(record);
     const { dataKey, wrapped } = await session.createDataKey(context);

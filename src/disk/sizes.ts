@@ -6,6 +6,9 @@ export const sectorBytes = 4096;
 /** Header, keyslot area and rounding of one container: DESIGN §3 puts data at 1 MiB. */
 export const containerOverheadBytes = 1048576;
 
+/** What is left to records when a container is made: they can be written without their reserve. */
+export const recordsSpaceBytes = 3 * 1048576;
+
 /** Throws INVALID_SIZE unless `sizeBytes` is a positive multiple of 4096 that counts exactly. */
 export function assertDiskSize(sizeBytes: number): void {
   if (!Number.isSafeInteger(sizeBytes) || sizeBytes <= 0) {

@@ -18,7 +18,7 @@ import { audited } from '../volume/audited.js';
 import { lineageLock, nameLock, withDisk, type DiskContext } from '../volume/context.js';
 import { detailsOf, detailsOfAll } from '../volume/details.js';
 import { freezeTop } from '../volume/freeze.js';
-import { chosenKey, keyNotChoosable } from '../volume/new-volumes.js';
+import { keyAndRoom, keyNotChoosable } from '../volume/new-volumes.js';
 import { importRaw, openRawSource } from '../volume/raw-import.js';
 import { removeDisk } from '../volume/removal.js';
 import { renameDisk } from '../volume/volume-service.js';
@@ -142,12 +142,12 @@ export class ImageService implements Images {
       context.records.assertNameFree('image', image.name);
       const source = await openRawSource(context, file);
       try {
-        const key = await chosenKey(context, image.key, 'ims', caller);
+        const room = { sizeBytes: source.diskBytes, preallocated: false };
+        const key = await keyAndRoom(context, image.key, 'ims', room, caller);
         const settings = {
           disk: `image ${image.name}`,
           keyId: key.id,
-          sizeBytes: source.diskBytes,
-          preallocated: false,
+          ...room,
         };
         await importRaw(context, source, settings, caller, call, (layer) =>
           context.records.commit([

@@ -8,6 +8,7 @@ import {
   assertDiskSize,
   assertFreeSpace,
   containerOverheadBytes,
+  recordsSpaceBytes,
   roundUpToSector,
 } from '../disk/sizes.js';
 import { insertDisk, insertLayer } from '../disk/statements.js';
@@ -120,9 +121,7 @@ export function keyNotChoosable(disk: string, source: string): Fault {
 async function empty(context: DiskContext, volume: NewVolume, caller: Caller): Promise<MadeVolume> {
   const sizeBytes = volume.sizeBytes ?? 0;
   const preallocated = volume.preallocate ?? false;
-  assertChosenKey(context, volume.key);
-  await assertRoom(context, sizeBytes, preallocated);
-  const key = await chosenKey(context, volume.key, 'evs', caller);
+  const key = await keyAndRoom(context, volume.key, 'evs', { sizeBytes, preallocated }, caller);
   return overLayer(
     context,
     volume,
@@ -152,7 +151,7 @@ async function inheriting(
     const sourceName = `${source.kind} ${fullName(context.records, source)}`;
     assertNotSmaller(volume.name, sizeBytes, sourceName, source.sizeBytes);
     const preallocated = volume.preallocate ?? false;
-    await assertRoom(context, sizeBytes, preallocated);
+    await assertRoom(context, { sizeBytes, preallocated });
     const layer = { parentId: source.topLayerId, sizeBytes, preallocated };
     return overLayer(context, volume, caller, source.keyId, layer, sourceName.replace(' ', ':'));
   });
@@ -170,9 +169,7 @@ async function fromFile(
     const sizeBytes = volume.sizeBytes ?? source.diskBytes;
     assertNotSmaller(volume.name, sizeBytes, file, source.diskBytes);
     const preallocated = volume.preallocate ?? false;
-    assertChosenKey(context, volume.key);
-    await assertRoom(context, sizeBytes, preallocated);
-    const key = await chosenKey(context, volume.key, 'evs', caller);
+    const key = await keyAndRoom(context, volume.key, 'evs', { sizeBytes, preallocated }, caller);
     const id = randomUUID();
     const settings = {
       disk: `volume ${volume.name}`,
@@ -243,31 +240,31 @@ function volumeRecord(context: DiskContext, naming: Naming, top: LayerRecord): D
   };
 }
 
-/** Asked before there is room for anything; a default key that is not there yet would be made. */
-function assertChosenKey(context: DiskContext, nameOrId: string | undefined): void {
-  if (nameOrId !== undefined) context.keys.assertUsable(context.keys.findKey(nameOrId).id);
+interface Room {
+  readonly sizeBytes: number;
+  readonly preallocated: boolean;
 }
 
-/** The named key, or the service's default one; throws when it is not usable. */
-export async function chosenKey(
+/**
+ * The named key, or the service's default one, when it is usable and the host has room: asked in
+ * this order, for a default key that is not there yet is made.
+ */
+export async function keyAndRoom(
   context: DiskContext,
   nameOrId: string | undefined,
   service: 'evs' | 'ims',
+  room: Room,
   caller: Caller,
 ): Promise<MasterKey> {
-  if (nameOrId === undefined) return context.keys.defaultKey(service, caller);
-  const key = context.keys.findKey(nameOrId);
-  context.keys.assertUsable(key.id);
-  return key;
+  const named = nameOrId === undefined ? undefined : context.keys.findKey(nameOrId);
+  if (named !== undefined) context.keys.assertUsable(named.id);
+  await assertRoom(context, room);
+  return named ?? context.keys.defaultKey(service, caller);
 }
 
-async function assertRoom(
-  context: DiskContext,
-  sizeBytes: number,
-  preallocated: boolean,
-): Promise<void> {
-  const neededBytes = containerOverheadBytes + (preallocated ? sizeBytes : 0);
-  await assertFreeSpace(context.layers.directory, neededBytes);
+async function assertRoom(context: DiskContext, { sizeBytes, preallocated }: Room): Promise<void> {
+  const leastBytes = containerOverheadBytes + recordsSpaceBytes;
+  await assertFreeSpace(context.layers.directory, leastBytes + (preallocated ? sizeBytes : 0));
 }
 
 function assertNotSmaller(
