@@ -73,7 +73,8 @@ class LayerStack : public Disk, public std::enable_shared_from_this<LayerStack> 
   // Keys top first, one a layer. kBusy when the gate is not closed, or when the requests or the
   // flush of the cut-off have not ended within ten seconds.
   Status Restore(const std::vector<std::shared_ptr<Secret>>& keys);
-  // Drains, flushes, destroys the keys, closes the files; all but the flush is certain.
+  // Drains, flushes, destroys the keys, closes the files; all but the flush is certain. A second
+  // call waits for the first and answers the same.
   Status Close();
   StackStats Stats() const;
 
@@ -119,6 +120,7 @@ class LayerStack : public Disk, public std::enable_shared_from_this<LayerStack> 
   // Where the answer of one cut-off stands as soon as there is one.
   using ReportSlot = std::shared_ptr<std::optional<CutOffReport>>;
   void FinishCutOff(std::chrono::steady_clock::time_point started, const ReportSlot& report);
+  void DropPoisonedCache();
   void LayersChanged();
   void DropKeys();
   Status CheckRestorable(std::unique_lock<std::mutex>& state, size_t key_count);
@@ -154,6 +156,7 @@ class LayerStack : public Disk, public std::enable_shared_from_this<LayerStack> 
   ReportSlot report_;  // of the last cut-off
   bool hold_granted_ = false;
   bool closed_ = false;
+  std::optional<Status> close_status_;  // once closed, to the last step
 };
 
 }  // namespace keyvol

@@ -158,11 +158,21 @@ void LayerStack::FinishCutOff(Clock::time_point started, const ReportSlot& repor
     DropKeys();
   }
   const bool synced = SyncTop().ok();
+  DropPoisonedCache();
   std::lock_guard state(state_mutex_);
-  if (poisoned_) layers_.front()->DropCache();
   if (!report->has_value()) *report = CutOffReport{synced && !poisoned_, MsSince(started)};
   cut_off_ = CutOffState::kEnded;
   cut_off_changed_.notify_all();
+}
+
+// Not under state_mutex_: on slow storage it waits, and whoever asks for Stats would with it.
+void LayerStack::DropPoisonedCache() {
+  std::shared_ptr<Layer> top;
+  {
+    std::lock_guard state(state_mutex_);
+    if (poisoned_) top = layers_.front();
+  }
+  if (top) top->DropCache();
 }
 
 Status LayerStack::CheckRestorable(std::unique_lock<std::mutex>& state, size_t key_count) {
@@ -194,7 +204,10 @@ Status LayerStack::Restore(const std::vector<std::shared_ptr<Secret>>& keys) {
 Status LayerStack::Close() {
   {
     std::unique_lock state(state_mutex_);
-    if (closed_) return Status::Ok();
+    if (closed_) {
+      cut_off_changed_.wait(state, [this] { return close_status_.has_value(); });
+      return *close_status_;
+    }
     closed_ = true;
     gate_.Close();
     if (!report_) report_ = std::make_shared<std::optional<CutOffReport>>();
@@ -210,6 +223,7 @@ Status LayerStack::Close() {
   std::lock_guard state(state_mutex_);
   layers_.clear();
   if (!report_->has_value()) *report_ = CutOffReport{status.ok(), 0};
+  close_status_ = status;
   cut_off_changed_.notify_all();
   return status;
 }

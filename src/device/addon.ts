@@ -97,7 +97,10 @@ export interface Device {
   cutOff(deadlineMs: number): Promise<CutOffReport>;
   /** Opens the gate again with the layers' keys, top first. Poisoned stays poisoned. */
   restore(dataKeys: readonly Secret[]): Promise<void>;
-  /** Drains, flushes, wipes, closes. Throws if the flush failed, closed all the same. */
+  /**
+   * Drains, flushes, wipes, closes. Throws if the flush failed, closed all the same. A second call
+   * waits for the first and answers the same.
+   */
   close(): Promise<void>;
   stats(): DeviceStats;
 }
