@@ -46,7 +46,7 @@ export function yesOption(): Option {
 export function onKeyLossOption(): Option {
   return new Option(
     '--on-key-loss <policy>',
-    'what an attached volume does without its key',
+    'what an attached volume does without its key; not yet: suspend',
   ).choices(['deny', 'until-detach', 'suspend']);
 }
 
