@@ -21,9 +21,9 @@ Napi::Value AttachLoopAsync(const Napi::CallbackInfo& info) {
   auto device = std::make_shared<std::string>();
   return RunOnThread(
       info.Env(),
-      [path = StringOf(options.Get("path")), read_only = BoolOf(options.Get("readOnly")), device] {
-        return AttachLoop(path, read_only, device.get());
-      },
+      [path = StringOf(options.Get("path")), read_only = BoolOf(options.Get("readOnly")),
+       sector_bytes = options.Get("sectorBytes").As<Napi::Number>().Uint32Value(),
+       device] { return AttachLoop(path, read_only, sector_bytes, device.get()); },
       [device](Napi::Env env) { return Napi::String::New(env, *device); });
 }
 

@@ -16,7 +16,6 @@ namespace keyvol {
 namespace {
 
 constexpr int kLoopMajor = 7;
-constexpr int kSectorBytes = 4096;
 // Each lost race means that someone else got a device, so this many losses are no accident.
 constexpr int kAttempts = 64;
 
@@ -37,10 +36,11 @@ Status OpenFreeLoop(const UniqueFd& control, bool read_only, UniqueFd* loop, std
   return loop->valid() ? Status::Ok() : Status::FromErrno(errno, "open " + *device);
 }
 
-struct loop_config ConfigOf(const UniqueFd& file, const std::string& path, bool read_only) {
+struct loop_config ConfigOf(const UniqueFd& file, const std::string& path, bool read_only,
+                            uint32_t sector_bytes) {
   struct loop_config config = {};
   config.fd = static_cast<__u32>(file.get());
-  config.block_size = kSectorBytes;
+  config.block_size = sector_bytes;
   config.info.lo_flags = LO_FLAGS_DIRECT_IO | (read_only ? LO_FLAGS_READ_ONLY : 0);
   strncpy(reinterpret_cast<char*>(config.info.lo_file_name), path.c_str(), LO_NAME_SIZE - 1);
   return config;
@@ -48,13 +48,14 @@ struct loop_config ConfigOf(const UniqueFd& file, const std::string& path, bool 
 
 }  // namespace
 
-Status AttachLoop(const std::string& path, bool read_only, std::string* device) {
+Status AttachLoop(const std::string& path, bool read_only, uint32_t sector_bytes,
+                  std::string* device) {
   const UniqueFd control(open("/dev/loop-control", O_RDWR | O_CLOEXEC));
   if (!control.valid()) return Status::FromErrno(errno, "open /dev/loop-control");
   const UniqueFd file(open(path.c_str(), (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC));
   if (!file.valid()) return Status::FromErrno(errno, "open " + path);
 
-  const struct loop_config config = ConfigOf(file, path, read_only);
+  const struct loop_config config = ConfigOf(file, path, read_only, sector_bytes);
   for (int attempt = 0; attempt < kAttempts; attempt++) {
     UniqueFd loop;
     RETURN_IF_ERROR(OpenFreeLoop(control, read_only, &loop, device));

@@ -153,6 +153,7 @@ export interface FuseSession {
 export interface LoopOptions {
   readonly path: string;
   readonly readOnly: boolean;
+  readonly sectorBytes: 512 | 4096;
 }
 
 export interface MountOptions {
@@ -224,7 +225,7 @@ export interface Addon {
   lockFile(path: string): number;
   /** Becomes another program under the same process id; returns only by throwing. */
   replaceProcess(program: string, args: readonly string[], environment: readonly string[]): never;
-  /** A loop device with direct I/O and 4096-byte sectors on `path`: its name, "/dev/loop3". */
+  /** A loop device with direct I/O on `path`: its name, "/dev/loop3". */
   attachLoop(options: LoopOptions): Promise<string>;
   detachLoop(device: string): Promise<void>;
   mountFilesystem(options: MountOptions): Promise<void>;

@@ -85,7 +85,9 @@ export class DiskRecords {
   assertNameFree(kind: DiskKind, name: string, volumeId: string | null = null): void {
     const sql = `SELECT id FROM disks WHERE kind = ? AND name = ? AND volume_id IS ?`;
     if (this.#store.get(sql, kind, name, volumeId) === undefined) return;
-    throw new Fault(existsCode[kind], `${kind} ${name} exists already`, {
+    const volume = volumeId === null ? undefined : this.disk(volumeId)?.name;
+    const shown = volume === undefined ? name : `${volume}@${name}`;
+    throw new Fault(existsCode[kind], `${kind} ${shown} exists already`, {
       hint: 'choose another name',
     });
   }

@@ -25,19 +25,32 @@ export function assertMkfs(filesystem: string): void {
   });
 }
 
-/** Makes a filesystem on an empty device; throws WRONG_STATE when something is on it. `disk` names it. */
+/** Throws WRONG_STATE unless a disk on which a filesystem is to be made holds nothing. */
+export function assertEmpty(present: DiskContent | undefined, disk: string): void {
+  if (present === undefined) return;
+  throw new Fault('WRONG_STATE', `${disk} holds ${present.what} already`, {
+    hint: 'leave out --mkfs to mount it; to start afresh, create a new volume',
+  });
+}
+
+/** Throws WRONG_STATE unless there is a filesystem; its type. */
+export function assertFilesystem(present: DiskContent | undefined, disk: string): string {
+  if (present?.filesystem !== undefined) return present.filesystem;
+  const what = present === undefined ? 'no filesystem' : `${present.what}, not a filesystem`;
+  throw new Fault('WRONG_STATE', `${disk} holds ${what}`, {
+    hint:
+      present === undefined
+        ? 'add --mkfs ext4 to make one'
+        : 'attach it, and see what is on it with blkid -p, or losetup --partscan',
+  });
+}
+
+/** Makes a filesystem on a device that holds nothing. `disk` names it. */
 export async function makeFilesystem(
   device: string,
   filesystem: string,
   disk: string,
 ): Promise<void> {
-  assertMkfs(filesystem);
-  const present = await detectFilesystem(device);
-  if (present !== undefined) {
-    throw new Fault('WRONG_STATE', `${disk} holds ${present} already`, {
-      hint: 'leave out --mkfs to mount it; to start afresh, create a new volume',
-    });
-  }
   const [command = '', ...options] = mkfsCommands[filesystem] ?? [];
   try {
     await run(command, [...options, device], { env });
@@ -47,17 +60,48 @@ export async function makeFilesystem(
   }
 }
 
-/** The type blkid(8) finds by low-level probing, or undefined when there is none. */
-export async function detectFilesystem(device: string): Promise<string | undefined> {
+/** What blkid(8) finds on a disk by low-level probing. */
+export interface DiskContent {
+  /** "ext4", "a gpt partition table", for messages. */
+  readonly what: string;
+  /** The type, when it is a filesystem. */
+  readonly filesystem?: string;
+  /** Its block size, or sector size for XFS, where blkid knows it. */
+  readonly blockBytes?: number;
+}
+
+/** Undefined when nothing is found on the device or file at `path`. */
+export async function probeContent(path: string): Promise<DiskContent | undefined> {
   try {
-    const { stdout } = await run('blkid', ['-p', '-o', 'export', device], { env });
-    return /^(?:TYPE|PTTYPE)=(.+)$/m.exec(stdout)?.[1] ?? 'data of an unknown kind';
+    const { stdout } = await run('blkid', ['-p', '-o', 'export', path], { env });
+    return contentOf(new Map(stdout.split('\n').map(keyAndValue)));
   } catch (error) {
     const status = error instanceof Error && 'code' in error ? error.code : undefined;
     if (status === 2) return undefined;
-    if (status === 8) return 'mix of several filesystems';
-    throw new Fault('IO_ERROR', `cannot read ${device}: ${lastLine(error)}`, { cause: error });
+    if (status === 8) return { what: 'a mix of several filesystems' };
+    throw new Fault('IO_ERROR', `cannot read ${path}: ${lastLine(error)}`, { cause: error });
   }
+}
+
+function contentOf(found: ReadonlyMap<string, string>): DiskContent {
+  const type = found.get('TYPE');
+  const table = found.get('PTTYPE');
+  const blockBytes = Number(found.get('BLOCK_SIZE') ?? Number.NaN);
+  if (type !== undefined && found.get('USAGE') === 'filesystem') {
+    return { what: type, filesystem: type, ...(blockBytes > 0 ? { blockBytes } : {}) };
+  }
+  if (type === undefined && table !== undefined) return { what: `a ${table} partition table` };
+  return { what: type ?? 'data of an unknown kind' };
+}
+
+function keyAndValue(line: string): [string, string] {
+  const equals = line.indexOf('=');
+  return [line.slice(0, equals), line.slice(equals + 1)];
+}
+
+/** A filesystem whose blocks are smaller than a sector of its device cannot be mounted. */
+export function loopSectorBytes(content: DiskContent | undefined): 512 | 4096 {
+  return content?.blockBytes !== undefined && content.blockBytes < 4096 ? 512 : 4096;
 }
 
 /** Mount options that fit a disk of ours; see DESIGN §5. */

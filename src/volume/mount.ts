@@ -1,7 +1,14 @@
 /** The filesystem of one attached disk on one directory, through a loop device on its FUSE file. */
 import type { Addon } from '../device/index.js';
 import { Fault } from '../fault.js';
-import { detectFilesystem, makeFilesystem, mountOptions } from './filesystem.js';
+import {
+  assertEmpty,
+  assertFilesystem,
+  loopSectorBytes,
+  makeFilesystem,
+  mountOptions,
+  probeContent,
+} from './filesystem.js';
 
 export interface MountSettings {
   /** "volume db", for messages. */
@@ -48,10 +55,17 @@ export class Mount {
   up(fusePath: string, mkfs?: string): Promise<void> {
     return this.#next(async () => {
       if (this.#mounted || this.#abandoned) return;
-      this.#loop = await this.#addon.attachLoop({ path: fusePath, readOnly: this.readOnly });
+      const present = await probeContent(fusePath);
+      if (mkfs !== undefined) assertEmpty(present, this.#disk);
+      const filesystem = mkfs ?? assertFilesystem(present, this.#disk);
+      this.#loop = await this.#addon.attachLoop({
+        path: fusePath,
+        readOnly: this.readOnly,
+        sectorBytes: loopSectorBytes(present),
+      });
       try {
         if (mkfs !== undefined) await makeFilesystem(this.#loop, mkfs, this.#disk);
-        await this.#mount(this.#loop);
+        await this.#mount(this.#loop, filesystem);
       } catch (error) {
         await this.#releaseLoop();
         throw error;
@@ -132,20 +146,19 @@ export class Mount {
     if (froze) await this.#addon.thawFilesystem(this.directory).catch(() => undefined);
   }
 
-  async #mount(loop: string): Promise<void> {
-    this.#filesystem = await detectFilesystem(loop);
-    if (this.#filesystem === undefined) {
-      throw new Fault('WRONG_STATE', `${this.#disk} holds no filesystem`, {
-        hint: 'add --mkfs ext4 to make one',
+  async #mount(loop: string, filesystem: string): Promise<void> {
+    const options = mountOptions(filesystem, this.readOnly);
+    const { directory, readOnly } = this;
+    try {
+      await this.#addon.mountFilesystem({ source: loop, directory, filesystem, readOnly, options });
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new Fault('IO_ERROR', `cannot mount the ${filesystem} of ${this.#disk}: ${why}`, {
+        cause,
+        hint: 'the kernel says more: dmesg | tail',
       });
     }
-    await this.#addon.mountFilesystem({
-      source: loop,
-      directory: this.directory,
-      filesystem: this.#filesystem,
-      readOnly: this.readOnly,
-      options: mountOptions(this.#filesystem, this.readOnly),
-    });
+    this.#filesystem = filesystem;
     this.#mounted = true;
   }
 

@@ -31,7 +31,7 @@ const allocatedMib = async (path: string): Promise<number> =>
 for (const { name, sizeBytes, make, check } of filesystems) {
   void t.test(`${name} over FUSE stays clean and gives space back`, { skip: noFuse }, async (t) => {
     const { path, directory, layerPath, session } = await mountVolume(t, sizeBytes);
-    const loop = await addon.attachLoop({ path, readOnly: false });
+    const loop = await addon.attachLoop({ path, readOnly: false, sectorBytes: 4096 });
     t.teardown(() => addon.detachLoop(loop));
     t.match(
       await runOk('losetup', '-n', '-O', 'DIO,LOG-SEC', loop),
