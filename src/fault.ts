@@ -73,6 +73,8 @@ const faultTable = {
   DAEMON_RUNNING: { exitStatus: 6, httpStatus: 409, errno: 'EBUSY' },
   STATE_DIR_UNUSABLE: { exitStatus: 6, httpStatus: 500, errno: 'EIO' },
   STATE_DIR_NEWER: { exitStatus: 6, httpStatus: 500, errno: 'EIO' },
+  /** The host gives no FUSE, or the daemon was told to use none. */
+  FUSE_UNAVAILABLE: { exitStatus: 6, httpStatus: 409, errno: 'ENODEV' },
   READ_ONLY: { exitStatus: 6, httpStatus: 409, errno: 'EROFS' },
 
   DAEMON_UNREACHABLE: { exitStatus: 7, httpStatus: 503, errno: 'ECONNREFUSED' },

@@ -11,7 +11,8 @@ import {
 import { Fault } from '../fault.js';
 
 export interface DaemonConfig extends Directories {
-  readonly fuseDriver: FuseDriver;
+  /** Undefined when none was asked for: then a host without FUSE is only warned of. */
+  readonly fuseDriver: FuseDriver | undefined;
 }
 
 export const usage = `Usage: keyvold [options]
@@ -54,7 +55,7 @@ export function parseCommandLine(args: readonly string[]): DaemonConfig | 'help'
     { stateDir: flags['state-dir'], runtimeDir: flags['runtime-dir'] },
     file,
   );
-  const fuseDriver = driverOf(flags['fuse-driver']) ?? file.fuseDriver ?? 'native';
+  const fuseDriver = driverOf(flags['fuse-driver']) ?? file.fuseDriver;
   return { ...directories, fuseDriver };
 }
 

@@ -5,6 +5,7 @@ import path from 'node:path';
 import type { FuseDriver } from '../api/directories.js';
 import { mountPortableFuse } from '../device/fuse-portable.js';
 import type { Addon, FuseSession } from '../device/index.js';
+import { Fault } from '../fault.js';
 
 export interface OpenedFuse {
   readonly session?: FuseSession;
@@ -18,19 +19,25 @@ export interface OpenedFuse {
 const fewestThreads = 2;
 const mostThreads = 8;
 
-/** Mounts on `<runtimeDir>/disks`. The caller unmounts. */
+/**
+ * Mounts on `<runtimeDir>/disks`. The caller unmounts. Without an `asked` driver a host without FUSE
+ * gets a warning; a driver asked for throws FUSE_UNAVAILABLE there.
+ */
 export async function openFuse(
-  driver: FuseDriver,
+  asked: FuseDriver | undefined,
   runtimeDir: string,
-  addon: Addon,
+  addon: Pick<Addon, 'mountFuse'>,
+  fuseDevice = '/dev/fuse',
 ): Promise<OpenedFuse> {
-  if (driver === 'none') return { driver };
-  if (!hasFuse()) {
+  if (asked === 'none') return { driver: asked };
+  if (!isUsable(fuseDevice)) {
+    if (asked !== undefined) throw unavailable(asked, fuseDevice);
     return {
       driver: 'none',
-      warning: '/dev/fuse cannot be used here: no disk can be attached or mounted',
+      warning: `${fuseDevice} cannot be used here: no disk can be attached or mounted`,
     };
   }
+  const driver = asked ?? 'native';
   const mountPoint = path.join(runtimeDir, 'disks');
   mkdirSync(mountPoint, { recursive: true, mode: 0o700 });
   const threads = Math.min(mostThreads, Math.max(fewestThreads, availableParallelism()));
@@ -40,9 +47,19 @@ export async function openFuse(
   return { driver, session };
 }
 
-function hasFuse(): boolean {
+function unavailable(asked: FuseDriver, fuseDevice: string): Fault {
+  return new Fault(
+    'FUSE_UNAVAILABLE',
+    `FUSE driver ${asked} was asked for, but ${fuseDevice} cannot be used`,
+    {
+      hint: 'load the module fuse, or start with --fuse-driver none to do without attached disks',
+    },
+  );
+}
+
+function isUsable(fuseDevice: string): boolean {
   try {
-    accessSync('/dev/fuse', constants.R_OK | constants.W_OK);
+    accessSync(fuseDevice, constants.R_OK | constants.W_OK);
     return true;
   } catch {
     return false;

@@ -316,10 +316,10 @@ function lossesOf({ flushed, ending, pagesWritten }: CutOffFindings): string[] {
   ];
 }
 
-/** Throws UNSUPPORTED where there is no FUSE. */
+/** Throws FUSE_UNAVAILABLE where there is no FUSE. */
 export function requireFuse(context: Pick<DiskContext, 'fuse'>): FuseSession {
   if (context.fuse !== undefined) return context.fuse;
-  throw new Fault('UNSUPPORTED', 'disks cannot be attached: FUSE is not available here', {
+  throw new Fault('FUSE_UNAVAILABLE', 'disks cannot be attached: FUSE is not available here', {
     hint: 'run the daemon where /dev/fuse exists and can be opened',
   });
 }
