@@ -8,6 +8,7 @@ import { roundUpToSector, sectorBytes } from '../disk/sizes.js';
 import { Fault } from '../fault.js';
 import type { Caller } from '../kms/key-service.js';
 import type { DiskContext } from './context.js';
+import { assertRaw } from './foreign-format.js';
 import { Operation } from './operation.js';
 import type { LongCall } from './volumes.js';
 
@@ -33,6 +34,7 @@ export async function openRawSource(
     await assertNotOurs(context, file, path);
     const fileBytes = await sizeOf(file, path);
     if (fileBytes === 0) throw new Fault('INVALID_SIZE', `${path} is empty`);
+    await assertRaw(file, path, fileBytes);
     const diskBytes = roundUpToSector(fileBytes);
     const padding = diskBytes - fileBytes;
     const remarks =
