@@ -67,6 +67,7 @@ void InitHostBinding(Napi::Env env, Napi::Object exports) {
   exports.Set("detachLoop", Napi::Function::New(env, OnPathAsync<DetachLoop>));
   exports.Set("mountFilesystem", Napi::Function::New(env, MountFilesystemAsync));
   exports.Set("unmountFilesystem", Napi::Function::New(env, UnmountFilesystemAsync));
+  exports.Set("abortFuseMount", Napi::Function::New(env, OnPathAsync<AbortFuseMount>));
   exports.Set("syncFilesystem", Napi::Function::New(env, OnPathAsync<SyncFilesystem>));
   exports.Set("freezeFilesystem", Napi::Function::New(env, OnPathAsync<FreezeFilesystem>));
   exports.Set("thawFilesystem", Napi::Function::New(env, OnPathAsync<ThawFilesystem>));

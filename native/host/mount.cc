@@ -45,6 +45,13 @@ Status UnmountFilesystem(const std::string& directory, bool lazy) {
   return ErrnoStatus("unmount " + directory);
 }
 
+Status AbortFuseMount(const std::string& directory) {
+  // The connection is aborted first, whether or not the unmount itself is refused.
+  if (umount2(directory.c_str(), UMOUNT_NOFOLLOW | MNT_FORCE) == 0) return Status::Ok();
+  if (errno == EBUSY || errno == EINVAL || errno == ENOENT) return Status::Ok();
+  return ErrnoStatus("abort " + directory);
+}
+
 Status SyncFilesystem(const std::string& directory) {
   UniqueFd fd;
   RETURN_IF_ERROR(OpenDirectory(directory, &fd));

@@ -23,6 +23,10 @@ Status MountFilesystem(const MountRequest& request);
 // kInvalidArgument when nothing is mounted there.
 Status UnmountFilesystem(const std::string& directory, bool lazy);
 
+// Every request that waits on the FUSE filesystem mounted on `directory` ends with an error, for
+// ever: for one whose server is dead or dying. Ok where nothing is mounted.
+Status AbortFuseMount(const std::string& directory);
+
 // syncfs(2): everything written to the filesystem that holds `directory` is durable.
 Status SyncFilesystem(const std::string& directory);
 

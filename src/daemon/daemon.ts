@@ -89,10 +89,11 @@ async function openAll(
 async function takeDirectories({ stateDir, runtimeDir }: DaemonConfig): Promise<void> {
   await refuseOwnVolume(stateDir);
   prepareStateDir(stateDir);
-  lockDirectory(stateDir, 'state directory', addon);
+  const disksDir = path.join(runtimeDir, 'disks');
+  await lockDirectory({ directory: stateDir, what: 'state directory', disksDir, addon });
   markStateDir(stateDir);
   makePrivateDirectory(runtimeDir, 'runtime directory');
-  lockDirectory(runtimeDir, 'runtime directory', addon);
+  await lockDirectory({ directory: runtimeDir, what: 'runtime directory', disksDir, addon });
 }
 
 async function openKeys(

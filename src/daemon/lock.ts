@@ -1,24 +1,56 @@
 /** One daemon a directory: a lock that the kernel drops when its holder dies, however it dies. */
 import { ftruncateSync, readFileSync, writeSync } from 'node:fs';
 import path from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import type { Addon } from '../device/index.js';
 import { Fault } from '../fault.js';
 import { withReason } from './state-dir.js';
 
-/**
- * Locks `directory` until this process ends. Throws DAEMON_RUNNING, naming the process that holds
- * it. `what` names the directory in faults.
- */
-export function lockDirectory(directory: string, what: string, addon: Addon): void {
+export interface LockOptions {
+  readonly directory: string;
+  /** Names the directory in faults. */
+  readonly what: string;
+  /** Where a daemon that used these directories before has its FUSE mount. */
+  readonly disksDir: string;
+  readonly addon: Addon;
+}
+
+const buriedWithinMs = 5000;
+const pollMs = 20;
+
+/** Locks the directory until this process ends. Throws DAEMON_RUNNING, naming who holds it. */
+export async function lockDirectory(options: LockOptions): Promise<void> {
+  const { directory, what } = options;
   const file = path.join(directory, 'lock');
-  const fd = takeLock(file, directory, what, addon);
+  if (isHeldByZombie(file)) await bury(file, options);
+  const fd = takeLock(file, options);
   withReason(directory, what, () => {
     ftruncateSync(fd);
     writeSync(fd, `${String(process.pid)}\n`, 0);
   });
 }
 
-function takeLock(file: string, directory: string, what: string, addon: Addon): number {
+/**
+ * A killed daemon of which a thread waits on a disk of its own, as in unmount, ends only when that
+ * disk is cut off, and holds its locks and its socket until then.
+ */
+async function bury(file: string, { disksDir, addon }: LockOptions): Promise<void> {
+  await addon.abortFuseMount(disksDir);
+  const deadlineMs = performance.now() + buriedWithinMs;
+  while (isHeldByZombie(file) && performance.now() < deadlineMs) await setTimeout(pollMs);
+}
+
+function isHeldByZombie(file: string): boolean {
+  try {
+    const pid = readFileSync(file, 'utf8').trim();
+    return pid !== '' && readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
+  } catch {
+    // No lock was ever taken, or its holder is gone.
+    return false;
+  }
+}
+
+function takeLock(file: string, { directory, what, addon }: LockOptions): number {
   try {
     return addon.lockFile(file);
   } catch (error) {

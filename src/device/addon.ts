@@ -230,6 +230,8 @@ export interface Addon {
   detachLoop(device: string): Promise<void>;
   mountFilesystem(options: MountOptions): Promise<void>;
   unmountFilesystem(directory: string, lazy: boolean): Promise<void>;
+  /** Ends, for ever, every request that waits on a FUSE mount whose server is dead or dying. */
+  abortFuseMount(directory: string): Promise<void>;
   syncFilesystem(directory: string): Promise<void>;
   freezeFilesystem(directory: string): Promise<void>;
   thawFilesystem(directory: string): Promise<void>;

@@ -10,16 +10,18 @@ import { Fault } from '../../fault.js';
 import { logFileOf } from './log-file.js';
 
 const pollMs = 25;
+/** A socket may outlive its daemon: a killed one that cannot end accepts, and never answers. */
+const answersWithinMs = 3000;
 
 /** What the daemon is told on its command line beside its directories. */
 export interface DaemonOptions {
   readonly fuseDriver?: string;
 }
 
-/** The status of the daemon, or undefined if none answers. */
+/** The status of the daemon, or undefined if none answers in time. */
 export async function statusOf(daemon: DaemonClient): Promise<StatusView | undefined> {
   try {
-    return await daemon.status();
+    return await Promise.race([daemon.status(), sleep(answersWithinMs, undefined, { ref: false })]);
   } catch (error) {
     if (error instanceof Fault && error.code === 'DAEMON_UNREACHABLE') return undefined;
     throw error;
