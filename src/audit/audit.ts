@@ -6,6 +6,8 @@ export type AuditAction =
   | 'createKey'
   | 'enableKey'
   | 'disableKey'
+  | 'cutOffDisks'
+  | 'reopenDisks'
   | 'scheduleKeyDeletion'
   | 'cancelKeyDeletion'
   | 'updateKeyAlias'
@@ -19,6 +21,8 @@ export type AuditAction =
   | 'updateVolume'
   | 'attachVolume'
   | 'detachVolume'
+  | 'mountVolume'
+  | 'unmountVolume'
   | 'deleteVolume'
   | 'createSnapshot'
   | 'rollbackSnapshot'
@@ -27,6 +31,8 @@ export type AuditAction =
   | 'updateImage'
   | 'attachImage'
   | 'detachImage'
+  | 'mountImage'
+  | 'unmountImage'
   | 'deleteImage';
 
 export interface AuditRecord {

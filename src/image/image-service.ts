@@ -14,6 +14,7 @@ import {
   mount,
   unmount,
 } from '../volume/attachments.js';
+import type { AuditAction } from '../audit/audit.js';
 import { audited } from '../volume/audited.js';
 import { lineageLock, nameLock, withDisk, type DiskContext } from '../volume/context.js';
 import { detailsOf, detailsOfAll } from '../volume/details.js';
@@ -69,13 +70,13 @@ export class ImageService implements Images {
   }
 
   mount(image: string, directory: string, caller: Caller): Promise<DiskDetails> {
-    return this.#verb('attachImage', image, caller, (disk) =>
-      mount(this.#context, disk, { directory }, true, caller),
-    );
+    const work = (disk: DiskRecord): Promise<void> =>
+      mount(this.#context, disk, { directory }, true, caller);
+    return this.#verb('mountImage', image, caller, work, `at ${directory}`);
   }
 
   unmount(image: string, caller: Caller): Promise<DiskDetails> {
-    return this.#verb('detachImage', image, caller, (disk) => unmount(this.#context, disk));
+    return this.#verb('unmountImage', image, caller, (disk) => unmount(this.#context, disk));
   }
 
   delete(image: string, caller: Caller): Promise<DeletedDisk> {
@@ -180,17 +181,18 @@ export class ImageService implements Images {
   }
 
   #verb(
-    action: 'attachImage' | 'detachImage',
+    action: AuditAction,
     image: string,
     caller: Caller,
     work: (disk: DiskRecord) => Promise<void>,
+    detail = '',
   ): Promise<DiskDetails> {
-    return audited(this.#context, caller, action, `image ${image}`, () =>
-      withDisk(this.#context, 'image', image, async (disk) => {
-        await work(disk);
-        return this.show(disk.id);
-      }),
-    );
+    const workAndShow = async (disk: DiskRecord): Promise<DiskDetails> => {
+      await work(disk);
+      return this.show(disk.id);
+    };
+    const run = (): Promise<DiskDetails> => withDisk(this.#context, 'image', image, workAndShow);
+    return audited(this.#context, caller, action, `image ${image}`, run, detail);
   }
 }
 

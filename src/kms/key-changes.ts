@@ -156,7 +156,7 @@ export class KeyChanges {
       return { changed: true, disks, unrecorded: unrecordedText(decision, recorded.reason) };
     }
     book.unshut(before.id);
-    return { changed: true, disks };
+    return { changed: true, disks, ...(await this.#recordDisks('cutOffDisks', decision, disks)) };
   }
 
   async #gain(decision: Decision): Promise<Done> {
@@ -167,9 +167,35 @@ export class KeyChanges {
     const session = new OpenSession(this.#tools, book.find(before.id), caller);
     try {
       const [disks] = await Promise.allSettled([this.#tellUsable(session)]);
-      return { changed: true, disks };
+      const unrecorded = await this.#recordDisks('reopenDisks', decision, disks);
+      return { changed: true, disks, ...unrecorded };
     } finally {
       session.end();
+    }
+  }
+
+  /** The proof: which disks followed, in a record of its own since the state does not wait for it. */
+  async #recordDisks(
+    action: 'cutOffDisks' | 'reopenDisks',
+    { before, caller }: Decision,
+    disks: PromiseSettledResult<DiskChange[]>,
+  ): Promise<Pick<Done, 'unrecorded'>> {
+    if (disks.status === 'rejected' || disks.value.length === 0) return {};
+    const { audit, store } = this.#tools;
+    try {
+      const record = audit.allowed(
+        caller,
+        action,
+        resourceOf(before),
+        diskChangesText(disks.value),
+      );
+      await store.commit([record]);
+      return {};
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      return {
+        unrecorded: `what became of the disks of key ${before.alias} has no record: ${why}`,
+      };
     }
   }
 
@@ -215,6 +241,14 @@ export class KeyChanges {
       ...(done.unrecorded === undefined ? {} : { unrecorded: done.unrecorded }),
     };
   }
+}
+
+/** "volume db closed after 12 ms, image base closed after 3 ms". */
+function diskChangesText(changes: readonly DiskChange[]): string {
+  const texts = changes.map(
+    ({ kind, disk, outcome, tookMs }) => `${kind} ${disk} ${outcome} after ${tookMs} ms`,
+  );
+  return texts.join(', ');
 }
 
 function isUsable(state: KeyState): boolean {

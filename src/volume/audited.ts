@@ -6,16 +6,20 @@ import type { DiskContext } from './context.js';
 
 type AuditContext = Pick<DiskContext, 'audit' | 'clock' | 'warn'>;
 
-/** Runs `work`, then records that it was done, or refused with which fault. `resource`: "volume db". */
+/**
+ * Runs `work`, then records that it was done, with `detail`, or refused with which fault.
+ * `resource`: "volume db".
+ */
 export async function audited<Result>(
   context: AuditContext,
   caller: Caller,
   action: AuditAction,
   resource: string,
   work: () => Promise<Result>,
+  detail = '',
 ): Promise<Result> {
   const result = await auditedRefusals(context, caller, action, resource, work);
-  await recordLate(context, caller, action, resource, 'allowed', '');
+  await recordLate(context, caller, action, resource, 'allowed', detail);
   return result;
 }
 

@@ -5,6 +5,7 @@ import { setName, setPolicy } from '../disk/statements.js';
 import { Fault } from '../fault.js';
 import type { Caller } from '../kms/key-service.js';
 import { assertNotAttached, attach, detach, mount, unmount } from './attachments.js';
+import type { AuditAction } from '../audit/audit.js';
 import { audited, auditedRefusals } from './audited.js';
 import { lineageLock, nameLock, withDisk, type DiskContext } from './context.js';
 import { detailsOf, detailsOfAll } from './details.js';
@@ -56,11 +57,12 @@ export class VolumeService implements Volumes {
   }
 
   setOnKeyLoss(volume: string, policy: OnKeyLoss, caller: Caller): Promise<DiskDetails> {
-    return this.#verb('updateVolume', volume, caller, async (disk) => {
+    const work = async (disk: DiskRecord): Promise<void> => {
       assertPolicy(policy);
       await this.#context.records.commit([setPolicy(disk.id, policy)]);
       await this.#context.live.get(disk.id)?.setOnKeyLoss(policy);
-    });
+    };
+    return this.#verb('updateVolume', volume, caller, work, `on key loss: ${policy}`);
   }
 
   attach(volume: string, options: { readOnly?: boolean }, caller: Caller): Promise<DiskDetails> {
@@ -77,13 +79,13 @@ export class VolumeService implements Volumes {
   }
 
   mount(volume: string, request: MountRequest, caller: Caller): Promise<DiskDetails> {
-    return this.#verb('attachVolume', volume, caller, (disk) =>
-      mount(this.#context, disk, request, request.readOnly ?? false, caller),
-    );
+    const work = (disk: DiskRecord): Promise<void> =>
+      mount(this.#context, disk, request, request.readOnly ?? false, caller);
+    return this.#verb('mountVolume', volume, caller, work, `at ${request.directory}`);
   }
 
   unmount(volume: string, caller: Caller): Promise<DiskDetails> {
-    return this.#verb('detachVolume', volume, caller, (disk) => unmount(this.#context, disk));
+    return this.#verb('unmountVolume', volume, caller, (disk) => unmount(this.#context, disk));
   }
 
   delete(volume: string, caller: Caller): Promise<DeletedDisk> {
@@ -112,17 +114,18 @@ export class VolumeService implements Volumes {
 
   /** One verb on one volume, under its lock, with its audit record; answers with what it is then. */
   #verb(
-    action: 'updateVolume' | 'attachVolume' | 'detachVolume',
+    action: AuditAction,
     volume: string,
     caller: Caller,
     work: (disk: DiskRecord) => Promise<void>,
+    detail = '',
   ): Promise<DiskDetails> {
-    return audited(this.#context, caller, action, `volume ${volume}`, () =>
-      withDisk(this.#context, 'volume', volume, async (disk) => {
-        await work(disk);
-        return this.show(disk.id);
-      }),
-    );
+    const workAndShow = async (disk: DiskRecord): Promise<DiskDetails> => {
+      await work(disk);
+      return this.show(disk.id);
+    };
+    const run = (): Promise<DiskDetails> => withDisk(this.#context, 'volume', volume, workAndShow);
+    return audited(this.#context, caller, action, `volume ${volume}`, run, detail);
   }
 
   #assertNoSnapshots(disk: DiskRecord): void {
@@ -152,8 +155,9 @@ export function renameDisk(
     }
     return detailsOf(context, context.records.find(kind, disk.id));
   };
-  return audited(context, caller, action, `${kind} ${nameOrId}`, async () => {
+  const run = async (): Promise<DiskDetails> => {
     assertDiskName(kind, name);
     return withDisk(context, kind, nameOrId, rename, [nameLock(kind, name)]);
-  });
+  };
+  return audited(context, caller, action, `${kind} ${nameOrId}`, run, `renamed to ${name}`);
 }

@@ -40,11 +40,11 @@ t.test('one verb, one record', { skip, timeout: 60_000 }, async (t) => {
   await leaves(make('db'), 'createVolume', 'volume db', 'VOLUME_EXISTS');
   await leaves(make('\n'), 'createVolume', 'volume \\u{a}', 'INVALID_NAME');
   const mount = () => volumes.mount('db', { directory, mkfs: 'ext4' }, caller);
-  await leaves(mount, 'attachVolume', 'volume db');
-  await leaves(mount, 'attachVolume', 'volume db', 'WRONG_STATE');
+  await leaves(mount, 'mountVolume', 'volume db');
+  await leaves(mount, 'mountVolume', 'volume db', 'WRONG_STATE');
   await leaves(() => volumes.delete('db', caller), 'deleteVolume', 'volume db', 'WRONG_STATE');
-  await leaves(() => volumes.unmount('db', caller), 'detachVolume', 'volume db');
-  await leaves(() => volumes.unmount('db', caller), 'detachVolume', 'volume db', 'WRONG_STATE');
+  await leaves(() => volumes.unmount('db', caller), 'unmountVolume', 'volume db');
+  await leaves(() => volumes.unmount('db', caller), 'unmountVolume', 'volume db', 'WRONG_STATE');
   await leaves(() => volumes.attach('db', {}, caller), 'attachVolume', 'volume db');
   await leaves(
     () => volumes.attach('no', {}, caller),
