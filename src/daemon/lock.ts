@@ -22,8 +22,7 @@ const pollMs = 20;
 export async function lockDirectory(options: LockOptions): Promise<void> {
   const { directory, what } = options;
   const file = path.join(directory, 'lock');
-  if (isHeldByZombie(file)) await bury(file, options);
-  const fd = takeLock(file, options);
+  const fd = await takeLock(file, options);
   withReason(directory, what, () => {
     ftruncateSync(fd);
     writeSync(fd, `${String(process.pid)}\n`, 0);
@@ -34,10 +33,25 @@ export async function lockDirectory(options: LockOptions): Promise<void> {
  * A killed daemon of which a thread waits on a disk of its own, as in unmount, ends only when that
  * disk is cut off, and holds its locks and its socket until then.
  */
-async function bury(file: string, { disksDir, addon }: LockOptions): Promise<void> {
+async function lockAfterZombie(
+  file: string,
+  { disksDir, addon }: LockOptions,
+): Promise<number | undefined> {
   await addon.abortFuseMount(disksDir);
   const deadlineMs = performance.now() + buriedWithinMs;
-  while (isHeldByZombie(file) && performance.now() < deadlineMs) await setTimeout(pollMs);
+  while (performance.now() < deadlineMs) {
+    try {
+      return addon.lockFile(file);
+    } catch (error) {
+      if (!isBusy(error)) throw error;
+      await setTimeout(pollMs);
+    }
+  }
+  return undefined;
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof Fault && error.code === 'BUSY';
 }
 
 function isHeldByZombie(file: string): boolean {
@@ -50,12 +64,17 @@ function isHeldByZombie(file: string): boolean {
   }
 }
 
-function takeLock(file: string, { directory, what, addon }: LockOptions): number {
+async function takeLock(file: string, options: LockOptions): Promise<number> {
+  const { directory, what, addon } = options;
   try {
     return addon.lockFile(file);
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
-    if (error.code === 'BUSY') throw alreadyRunning(file, directory, what);
+    if (isBusy(error)) {
+      const fd = isHeldByZombie(file) ? await lockAfterZombie(file, options) : undefined;
+      if (fd !== undefined) return fd;
+      throw alreadyRunning(file, directory, what);
+    }
     throw notLockable(error, `${what} ${directory}`);
   }
 }

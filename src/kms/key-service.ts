@@ -78,7 +78,7 @@ export interface KeyChange {
   readonly changed: boolean;
   readonly disks: readonly DiskChange[];
   readonly tookMs: number;
-  /** Set when gates closed but the state could not be recorded (full disk). */
+  /** Set when the state, or what became of the disks, could not be recorded (full disk). */
   readonly unrecorded?: string;
 }
 
