@@ -122,6 +122,12 @@ const attachmentView = schemaOf<AttachmentView>()(
   }),
 );
 
+const healthFields = {
+  state: oneOf('ok', 'locked', 'failed'),
+  reason: Type.Optional(Type.String()),
+  cure: Type.Optional(Type.String()),
+};
+
 export const diskView = schemaOf<DiskView>()(
   strictObject({
     id: Type.String(),
@@ -141,6 +147,7 @@ export const diskView = schemaOf<DiskView>()(
     on_key_loss: Type.Optional(onKeyLoss),
     volume: Type.Optional(Type.String()),
     attachment: Type.Optional(attachmentView),
+    health: strictObject(healthFields),
   }),
 );
 
@@ -185,6 +192,7 @@ export const statusView = schemaOf<StatusView>()(
     snapshots: Type.Integer(),
     attached: Type.Integer(),
     mounted: Type.Integer(),
+    unwell: Type.Array(strictObject({ name: Type.String(), kind: diskKind, ...healthFields })),
     recovery: Type.Array(Type.String()),
   }),
 );

@@ -56,6 +56,19 @@ export interface AttachmentView {
   filesystem?: string;
 }
 
+export interface HealthView {
+  /** `locked`: it waits for its key. `failed`: someone must do something. */
+  state: 'ok' | 'locked' | 'failed';
+  reason?: string;
+  cure?: string;
+}
+
+/** A disk whose health is not "ok". */
+export interface UnwellView extends HealthView {
+  name: string;
+  kind: 'volume' | 'image' | 'snapshot';
+}
+
 export interface DiskView {
   id: string;
   name: string;
@@ -78,6 +91,7 @@ export interface DiskView {
   /** Of a snapshot. */
   volume?: string;
   attachment?: AttachmentView;
+  health: HealthView;
 }
 
 export interface DeleteView {
@@ -111,6 +125,8 @@ export interface StatusView {
   snapshots: number;
   attached: number;
   mounted: number;
+  /** Disks that are not well; empty when all are. */
+  unwell: UnwellView[];
   /** What restart had to clean and restore, and what it could not. */
   recovery: string[];
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { StatusView } from '../api/types.js';
+import type { StatusView, UnwellView } from '../api/types.js';
 import type { CliContext } from './context.js';
 import { declare } from './declare.js';
 import { counted, fields, localTime } from './print.js';
@@ -29,6 +29,20 @@ export function statusFields(status: StatusView): string {
     ['snapshots', String(status.snapshots)],
     ['attached', `${counted(status.attached, 'disk')}, ${String(status.mounted)} mounted`],
   ]);
-  const recovery = status.recovery.map((line) => `  ${line}`);
-  return [lines, ...(recovery.length === 0 ? [] : ['at start:', ...recovery])].join('\n');
+  return [
+    lines,
+    ...section('health:', status.unwell.flatMap(unwellLines)),
+    ...section('at start:', status.recovery),
+  ].join('\n');
+}
+
+function unwellLines({ kind, name, state, reason, cure }: UnwellView): string[] {
+  return [
+    `${kind} ${name} ${state}: ${reason ?? 'unknown'}`,
+    ...(cure === undefined ? [] : [`  cure: ${cure}`]),
+  ];
+}
+
+function section(heading: string, lines: readonly string[]): string[] {
+  return lines.length === 0 ? [] : [heading, ...lines.map((line) => `  ${line}`)];
 }

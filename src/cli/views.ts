@@ -87,6 +87,11 @@ export function diskFields(disk: DiskView): string {
     ['on key loss', disk.on_key_loss],
     ['source', disk.source],
     ['created', localTime(disk.created_at)],
+    [
+      'health',
+      disk.health.state === 'ok' ? 'ok' : `${disk.health.state}: ${disk.health.reason ?? ''}`,
+    ],
+    ['cure', disk.health.cure],
     ...attachmentFields(disk.attachment),
   ]);
 }
@@ -99,7 +104,6 @@ function attachmentFields(
     ['attached', attachment.path],
     ['access', attachment.read_only ? 'read-only' : 'read and write'],
     ['gate', attachment.gate],
-    ['poisoned', attachment.poisoned ? 'yes: a flush failed; attach it again' : undefined],
     ['mounted at', attachment.mounted_at],
     ['filesystem', attachment.filesystem],
   ];

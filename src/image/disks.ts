@@ -8,6 +8,7 @@ import { collectGarbage } from '../disk/garbage.js';
 import { LayerFiles } from '../disk/layers.js';
 import type { DiskContext } from '../volume/context.js';
 import { impactOf } from '../volume/details.js';
+import { unwellDisks, type UnwellDisk } from '../volume/health.js';
 import { KeyWatch } from '../volume/key-watch.js';
 import { Locks } from '../volume/locks.js';
 import { markLost, restoreAttachments, shutDown } from '../volume/restart.js';
@@ -50,6 +51,8 @@ export interface Disks {
   /** The blast radius: every disk whose data needs this key. */
   impact(keyId: string): ImpactedDisk[];
   counts(): DiskCounts;
+  /** The disks that are not well, and why. */
+  unwell(): UnwellDisk[];
   /** Once after a start: collects garbage and restores what was attached; says what it did and could not. */
   restore(): Promise<string[]>;
   /** Unmounts, takes files away, closes devices; says what went wrong. The records stay, so that a start restores them. */
@@ -66,6 +69,7 @@ export function openDisks(options: DisksOptions): Disks {
     images: new ImageService(context),
     impact: (keyId) => impactOf(context, keyId),
     counts: () => countsOf(context),
+    unwell: () => unwellDisks(context),
     restore: async () => [
       ...(await collectGarbage(context.records, context.layers)),
       ...(await markLost(context)),

@@ -2,6 +2,7 @@
 import { fullName, layerUsers, type LayerUsers } from '../disk/lineage.js';
 import type { DiskRecord } from '../disk/records.js';
 import type { DiskContext } from './context.js';
+import { healthOf } from './health.js';
 import type { AttachmentDetails, DiskDetails, ImpactedDisk } from './volumes.js';
 
 export async function detailsOf(context: DiskContext, disk: DiskRecord): Promise<DiskDetails> {
@@ -51,6 +52,7 @@ async function gather(
     usedBytes,
     sharedBytes,
     layerCount: stack.length,
+    health: healthOf(context, disk),
     ...(volume === undefined ? {} : { volumeName: volume.name }),
     ...(attachment === undefined ? {} : { attachment }),
   };

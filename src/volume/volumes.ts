@@ -1,6 +1,7 @@
 /** What the rest of keyvol sees of volumes: verbs in, records out. */
 import type { DiskKind, DiskRecord, OnKeyLoss } from '../disk/records.js';
 import type { Caller } from '../kms/key-service.js';
+import type { DiskHealth } from './health.js';
 
 export interface AttachmentDetails {
   /** The FUSE file. */
@@ -23,6 +24,7 @@ export interface DiskDetails {
   /** Of a snapshot: the name of its volume. */
   readonly volumeName?: string;
   readonly attachment?: AttachmentDetails;
+  readonly health: DiskHealth;
 }
 
 export interface NewVolume {

@@ -104,9 +104,11 @@ t.test('a disk arrives with all that is known of it', async (t) => {
     mountedAt: '/m',
     filesystem: 'xfs',
   };
+  const health = { state: 'failed', reason: 'a flush failed', cure: 'attach it again' };
   const show = () => ({
     ...diskDetails({ source: 'image:debian', onKeyLoss: 'suspend' }),
     attachment,
+    health,
   });
   const { client } = await startApi(t, { disks: { volumes: { show } } });
   t.same(await client.showVolume('db'), {
@@ -132,6 +134,7 @@ t.test('a disk arrives with all that is known of it', async (t) => {
       mounted_at: '/m',
       filesystem: 'xfs',
     },
+    health,
   });
 });
 

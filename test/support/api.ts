@@ -39,7 +39,13 @@ const dbRecord: DiskRecord = {
 };
 
 export function diskDetails(record: Partial<DiskRecord> = {}): DiskDetails {
-  return { record: { ...dbRecord, ...record }, usedBytes: 8192, sharedBytes: 4096, layerCount: 2 };
+  return {
+    record: { ...dbRecord, ...record },
+    usedBytes: 8192,
+    sharedBytes: 4096,
+    layerCount: 2,
+    health: { state: 'ok' },
+  };
 }
 
 type Work = (...args: never[]) => unknown;

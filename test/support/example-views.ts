@@ -43,6 +43,7 @@ export const volumeView: DiskView = {
     gate: 'open',
     poisoned: false,
   },
+  health: { state: 'ok' },
 };
 
 export const snapshotView: DiskView = {
@@ -104,6 +105,7 @@ export const statusView: StatusView = {
   snapshots: 1,
   attached: 1,
   mounted: 0,
+  unwell: [],
   recovery: ['reattached volume db'],
 };
 

@@ -12,6 +12,7 @@ export const daemonRoutes: readonly Route[] = [
       ...daemon.facts(),
       keys: keys.listKeys().length,
       ...disks.counts(),
+      unwell: disks.unwell(),
     }),
   ),
   route('POST /shutdown', { summary: 'Stop the daemon' }, ({ daemon }) => {

@@ -85,6 +85,7 @@ export function diskView(details: DiskDetails, keys: KeyService): DiskView {
     key_id: record.keyId,
     ...keyOf(record.keyId, keys),
     created_at: isoTime(record.createdAtMs),
+    health: { ...details.health },
     ...defined({
       state_reason: record.stateReason === '' ? undefined : record.stateReason,
       source: record.source === '' ? undefined : record.source,

@@ -1,0 +1,78 @@
+/** How well each disk is: what is wrong with it, why, and what cures it. */
+import { fullName } from '../disk/lineage.js';
+import type { DiskKind, DiskRecord } from '../disk/records.js';
+import { Fault } from '../fault.js';
+import type { DiskContext } from './context.js';
+import type { LiveDisk } from './live-disk.js';
+
+export interface DiskHealth {
+  /**
+   * `locked`: its key keeps it closed, nothing is lost and it goes on by itself. `failed`: someone
+   * must do something.
+   */
+  readonly state: 'ok' | 'locked' | 'failed';
+  readonly reason?: string;
+  readonly cure?: string;
+}
+
+export interface UnwellDisk extends DiskHealth {
+  /** "db", or "db@monday" for a snapshot. */
+  readonly name: string;
+  readonly kind: DiskKind;
+}
+
+const well: DiskHealth = { state: 'ok' };
+
+export function healthOf(context: DiskContext, disk: DiskRecord): DiskHealth {
+  if (disk.state === 'error') {
+    const cure = `keyvol ${disk.kind} delete ${fullName(context.records, disk)}`;
+    return { state: 'failed', reason: disk.stateReason, cure };
+  }
+  const live = context.live.get(disk.id);
+  return live?.phase === 'in-use' ? healthOfLive(context, live) : well;
+}
+
+/** In the order of their records. */
+export function unwellDisks(context: DiskContext): UnwellDisk[] {
+  return context.records
+    .disks()
+    .map((disk) => {
+      const name = fullName(context.records, disk);
+      return { name, kind: disk.kind, ...healthOf(context, disk) };
+    })
+    .filter((disk) => disk.state !== 'ok');
+}
+
+function healthOfLive(context: DiskContext, live: LiveDisk): DiskHealth {
+  if (live.device?.stats().poisoned === true) {
+    return {
+      state: 'failed',
+      reason: 'a flush failed: it takes no more writes, and its last ones may be lost',
+      cure: reattach(live),
+    };
+  }
+  if (!live.isOpen) return whyClosed(context, live);
+  if (live.mount !== undefined && !live.mount.isUp) {
+    const reason = `it is not mounted at ${live.mount.directory}, where it should be`;
+    return { state: 'failed', reason, cure: reattach(live) };
+  }
+  return well;
+}
+
+function whyClosed(context: DiskContext, live: LiveDisk): DiskHealth {
+  try {
+    context.keys.assertUsable(live.keyId);
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    const { message, hint } = error;
+    return { state: 'locked', reason: message, ...(hint === undefined ? {} : { cure: hint }) };
+  }
+  return { state: 'failed', reason: 'it could not be opened again', cure: reattach(live) };
+}
+
+function reattach({ kind, name, mount }: LiveDisk): string {
+  if (mount === undefined) {
+    return `keyvol ${kind} detach ${name}; keyvol ${kind} attach ${name}`;
+  }
+  return `keyvol ${kind} unmount ${name}; keyvol ${kind} mount ${name} ${mount.directory}`;
+}
