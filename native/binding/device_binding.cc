@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstring>
+#include <limits>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -52,6 +53,27 @@ const char* NameOf(Gate::State state) {
 
 Napi::Value NumberOf(Napi::Env env, uint64_t value) {
   return Napi::Number::New(env, static_cast<double>(value));
+}
+
+double SecondsOf(std::chrono::nanoseconds duration) {
+  return std::chrono::duration<double>(duration).count();
+}
+
+Napi::Object OperationObject(Napi::Env env, const OperationStats::Snapshot& operation) {
+  Napi::Array buckets = Napi::Array::New(env);
+  for (size_t i = 0; i < operation.buckets.size(); ++i) {
+    const bool bounded = i < OperationStats::kBounds.size();
+    Napi::Object bucket = Napi::Object::New(env);
+    bucket.Set("upToSeconds", bounded ? SecondsOf(OperationStats::kBounds[i])
+                                      : std::numeric_limits<double>::infinity());
+    bucket.Set("count", NumberOf(env, operation.buckets[i]));
+    buckets.Set(static_cast<uint32_t>(i), bucket);
+  }
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("errors", NumberOf(env, operation.errors));
+  object.Set("seconds", SecondsOf(operation.total));
+  object.Set("buckets", buckets);
+  return object;
 }
 
 Status LayerArgument(const Napi::Value& value, LayerOptions* layer) {
@@ -129,6 +151,7 @@ class DeviceHandle : public Napi::ObjectWrap<DeviceHandle> {
   Napi::Value Restore(const Napi::CallbackInfo& info);
   Napi::Value Close(const Napi::CallbackInfo& info);
   Napi::Value Stats(const Napi::CallbackInfo& info);
+  Napi::Value Operations(const Napi::CallbackInfo& info);
 
   std::shared_ptr<LayerStack> stack_;
   bool closed_ = false;
@@ -150,8 +173,8 @@ Napi::Function DeviceHandle::DefineIn(Napi::Env env) {
        InstanceMethod<&DeviceHandle::Resume>("resume"),
        InstanceMethod<&DeviceHandle::CutOff>("cutOff"),
        InstanceMethod<&DeviceHandle::Restore>("restore"),
-       InstanceMethod<&DeviceHandle::Close>("close"),
-       InstanceMethod<&DeviceHandle::Stats>("stats")});
+       InstanceMethod<&DeviceHandle::Close>("close"), InstanceMethod<&DeviceHandle::Stats>("stats"),
+       InstanceMethod<&DeviceHandle::Operations>("operations")});
 }
 
 Napi::Value DeviceHandle::Read(const Napi::CallbackInfo& info) {
@@ -249,6 +272,16 @@ Napi::Value DeviceHandle::Restore(const Napi::CallbackInfo& info) {
 Napi::Value DeviceHandle::Close(const Napi::CallbackInfo& info) {
   closed_ = true;
   return RunOnThread(info.Env(), [stack = stack_] { return stack->Close(); });
+}
+
+Napi::Value DeviceHandle::Operations(const Napi::CallbackInfo& info) {
+  const LayerStack::Operations operations = stack_->ReadOperations();
+  Napi::Object object = Napi::Object::New(info.Env());
+  object.Set("read", OperationObject(info.Env(), operations.read));
+  object.Set("write", OperationObject(info.Env(), operations.write));
+  object.Set("flush", OperationObject(info.Env(), operations.flush));
+  object.Set("discard", OperationObject(info.Env(), operations.discard));
+  return object;
 }
 
 Napi::Value DeviceHandle::Stats(const Napi::CallbackInfo& info) {

@@ -57,6 +57,10 @@ SectorLocks::Guard LayerStack::LockBytes(uint64_t offset_bytes, uint64_t length_
 }
 
 Status LayerStack::Read(uint64_t offset_bytes, std::span<std::byte> out) {
+  return reads_.Measure([&] { return ReadAll(offset_bytes, out); });
+}
+
+Status LayerStack::ReadAll(uint64_t offset_bytes, std::span<std::byte> out) {
   GatePass pass(gate_);
   RETURN_IF_ERROR(pass.status());
   RETURN_IF_ERROR(CheckRange(offset_bytes, out.size()));
@@ -70,6 +74,10 @@ Status LayerStack::Read(uint64_t offset_bytes, std::span<std::byte> out) {
 }
 
 Status LayerStack::Write(uint64_t offset_bytes, std::span<std::byte> data) {
+  return writes_.Measure([&] { return WriteAll(offset_bytes, data); });
+}
+
+Status LayerStack::WriteAll(uint64_t offset_bytes, std::span<std::byte> data) {
   GatePass pass(gate_);
   RETURN_IF_ERROR(pass.status());
   RETURN_IF_ERROR(CheckWritable());
@@ -85,6 +93,10 @@ Status LayerStack::Write(uint64_t offset_bytes, std::span<std::byte> data) {
 }
 
 Status LayerStack::Flush() {
+  return flushes_.Measure([&] { return FlushAll(); });
+}
+
+Status LayerStack::FlushAll() {
   GatePass pass(gate_);
   RETURN_IF_ERROR(pass.status());
   if (!writable_) return Status::Ok();

@@ -16,6 +16,7 @@
 #include "disk/disk.h"
 #include "disk/gate.h"
 #include "disk/layer.h"
+#include "disk/operation_stats.h"
 #include "disk/sector_locks.h"
 
 namespace keyvol {
@@ -77,6 +78,14 @@ class LayerStack : public Disk, public std::enable_shared_from_this<LayerStack> 
   // call waits for the first and answers the same.
   Status Close();
   StackStats Stats() const;
+  // What requests have come to, refused ones included, since the disk was opened.
+  struct Operations {
+    OperationStats::Snapshot read;
+    OperationStats::Snapshot write;
+    OperationStats::Snapshot flush;
+    OperationStats::Snapshot discard;  // and write-zeroes
+  };
+  Operations ReadOperations() const;
 
  private:
   // Requests are cut into pieces that end at multiples of this and hold their locks one by one.
@@ -89,6 +98,12 @@ class LayerStack : public Disk, public std::enable_shared_from_this<LayerStack> 
 
   Status CheckRange(uint64_t offset_bytes, uint64_t length_bytes) const;
   Status CheckWritable() const;
+
+  // The requests of Disk, unmeasured. These enter the gate.
+  Status ReadAll(uint64_t offset_bytes, std::span<std::byte> out);
+  Status WriteAll(uint64_t offset_bytes, std::span<std::byte> data);
+  Status FlushAll();
+  Status ZeroAll(uint64_t offset_bytes, uint64_t length_bytes);
 
   // The functions below run under the locks of the groups that they touch.
   Status ReadPiece(uint64_t offset_bytes, std::span<std::byte> out);
@@ -111,7 +126,6 @@ class LayerStack : public Disk, public std::enable_shared_from_this<LayerStack> 
 
   // These take locks themselves.
   SectorLocks::Guard LockBytes(uint64_t offset_bytes, uint64_t length_bytes, LockMode mode);
-  Status Zero(uint64_t offset_bytes, uint64_t length_bytes);
   uint64_t NextMaybe(uint64_t first_sector);
   uint64_t NextLook(uint64_t first_sector);
   uint64_t LookThrough(uint64_t group);
@@ -145,6 +159,10 @@ class LayerStack : public Disk, public std::enable_shared_from_this<LayerStack> 
 
   std::atomic<uint64_t> read_bytes_{0};
   std::atomic<uint64_t> written_bytes_{0};
+  OperationStats reads_;
+  OperationStats writes_;
+  OperationStats flushes_;
+  OperationStats discards_;
 
   enum class CutOffState { kNone, kRunning, kEnded };
   // Held throughout Hold, SwapTop and Restore; taken before state_mutex_.

@@ -233,6 +233,10 @@ uint64_t LayerStack::allocated_bytes() const {
   return layers_.empty() ? 0 : layers_.front()->allocated_bytes();
 }
 
+LayerStack::Operations LayerStack::ReadOperations() const {
+  return {reads_.Read(), writes_.Read(), flushes_.Read(), discards_.Read()};
+}
+
 StackStats LayerStack::Stats() const {
   std::lock_guard state(state_mutex_);
   return {gate_.state(),  poisoned_,

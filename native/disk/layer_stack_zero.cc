@@ -29,14 +29,14 @@ uint64_t RunEnd(const Bits& bits, uint64_t first, uint64_t end) {
 }  // namespace
 
 Status LayerStack::Discard(uint64_t offset_bytes, uint64_t length_bytes) {
-  return Zero(offset_bytes, length_bytes);
+  return discards_.Measure([&] { return ZeroAll(offset_bytes, length_bytes); });
 }
 
 Status LayerStack::WriteZeroes(uint64_t offset_bytes, uint64_t length_bytes) {
-  return Zero(offset_bytes, length_bytes);
+  return Discard(offset_bytes, length_bytes);
 }
 
-Status LayerStack::Zero(uint64_t offset_bytes, uint64_t length_bytes) {
+Status LayerStack::ZeroAll(uint64_t offset_bytes, uint64_t length_bytes) {
   GatePass pass(gate_);
   RETURN_IF_ERROR(pass.status());
   RETURN_IF_ERROR(CheckWritable());

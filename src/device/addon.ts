@@ -67,6 +67,24 @@ export interface DeviceStats {
   readonly writtenBytes: number;
 }
 
+/** Requests of one kind since the device was opened; what waited counts when it ended. */
+export interface OperationCounts {
+  /** Of those in the buckets: refused by the gate, failed, out of range. */
+  readonly errors: number;
+  /** What all of them took together. */
+  readonly seconds: number;
+  /** How many took more than the bucket before and up to this; the last one's bound is Infinity. */
+  readonly buckets: readonly { readonly upToSeconds: number; readonly count: number }[];
+}
+
+export interface DeviceOperations {
+  readonly read: OperationCounts;
+  readonly write: OperationCounts;
+  readonly flush: OperationCounts;
+  /** And write-zeroes. */
+  readonly discard: OperationCounts;
+}
+
 /** An open stack of layers behind its gate. */
 export interface Device {
   readonly sizeBytes: number;
@@ -103,6 +121,7 @@ export interface Device {
    */
   close(): Promise<void>;
   stats(): DeviceStats;
+  operations(): DeviceOperations;
 }
 
 export interface FuseOptions {
