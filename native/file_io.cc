@@ -38,18 +38,25 @@ Status CreateNewFile(const std::string& path, UniqueFd* fd) {
   return Status::Ok();
 }
 
-Status ReadWhole(int fd, uint64_t offset_bytes, std::span<std::byte> out, const std::string& what) {
-  while (!out.empty()) {
-    const ssize_t got = pread(fd, out.data(), out.size(), static_cast<off_t>(offset_bytes));
+Status ReadUpTo(int fd, uint64_t offset_bytes, std::span<std::byte> out, const std::string& what,
+                size_t* read_bytes) {
+  *read_bytes = 0;
+  while (*read_bytes < out.size()) {
+    const ssize_t got = pread(fd, out.data() + *read_bytes, out.size() - *read_bytes,
+                              static_cast<off_t>(offset_bytes + *read_bytes));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return Status::FromErrno(errno, what);
-    if (got == 0) {
-      std::memset(out.data(), 0, out.size());
-      return Status::Ok();
-    }
-    out = out.subspan(static_cast<size_t>(got));
-    offset_bytes += static_cast<uint64_t>(got);
+    if (got == 0) break;
+    *read_bytes += static_cast<size_t>(got);
   }
+  return Status::Ok();
+}
+
+Status ReadWhole(int fd, uint64_t offset_bytes, std::span<std::byte> out, const std::string& what) {
+  size_t read_bytes = 0;
+  RETURN_IF_ERROR(ReadUpTo(fd, offset_bytes, out, what, &read_bytes));
+  const std::span<std::byte> past_end = out.subspan(read_bytes);
+  if (!past_end.empty()) std::memset(past_end.data(), 0, past_end.size());
   return Status::Ok();
 }
 

@@ -21,8 +21,11 @@ Status OpenRegularFile(const std::string& path, int flags, Code not_regular, Uni
 // there already.
 Status CreateNewFile(const std::string& path, UniqueFd* fd);
 
-// Whole transfers at an offset: short ones and EINTR are repeated. What a read finds past the end
-// of the file is zeros. `what` names the operation and the thing.
+// Whole transfers at an offset: short ones and EINTR are repeated. `what` names the operation and
+// the thing. *read_bytes is less than out.size() only where the file ends; what ReadWhole finds
+// past its end is zeros.
+Status ReadUpTo(int fd, uint64_t offset_bytes, std::span<std::byte> out, const std::string& what,
+                size_t* read_bytes);
 Status ReadWhole(int fd, uint64_t offset_bytes, std::span<std::byte> out, const std::string& what);
 Status WriteWhole(int fd, uint64_t offset_bytes, std::span<const std::byte> data,
                   const std::string& what);

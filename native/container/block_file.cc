@@ -16,9 +16,10 @@ namespace {
 
 class PosixBlockFile : public BlockFile {
  public:
-  PosixBlockFile(UniqueFd fd, std::string path)
+  PosixBlockFile(UniqueFd fd, std::string path, uint64_t least_bytes)
       : fd_(std::move(fd)),
         path_(std::move(path)),
+        least_bytes_(least_bytes),
         reading_("read from " + path_),
         writing_("write to " + path_),
         syncing_("sync " + path_),
@@ -28,11 +29,14 @@ class PosixBlockFile : public BlockFile {
 
   Status Read(uint64_t offset_bytes, std::span<std::byte> out) override {
     RETURN_IF_ERROR(Faults(BlockOp::kRead, reading_));
-    return ReadWhole(fd_.get(), offset_bytes, out, reading_);
+    size_t read_bytes = 0;
+    RETURN_IF_ERROR(ReadUpTo(fd_.get(), offset_bytes, out, reading_, &read_bytes));
+    return read_bytes == out.size() ? Status::Ok() : Truncated();
   }
 
   Status Write(uint64_t offset_bytes, std::span<const std::byte> data) override {
     RETURN_IF_ERROR(Faults(BlockOp::kWrite, writing_));
+    RETURN_IF_ERROR(CheckWhole());
     return WriteWhole(fd_.get(), offset_bytes, data, writing_);
   }
 
@@ -43,15 +47,32 @@ class PosixBlockFile : public BlockFile {
     return Status::Ok();
   }
 
+  Status CheckInPlace() override {
+    struct stat ours {};
+    struct stat named {};
+    if (fstat(fd_.get(), &ours) != 0) return Status::FromErrno(errno, "stat " + path_);
+    const bool is_named = stat(path_.c_str(), &named) == 0;
+    // Who cannot look does not know that it is gone.
+    if (!is_named && errno != ENOENT && errno != ENOTDIR) return Status::Ok();
+    if (is_named && named.st_dev == ours.st_dev && named.st_ino == ours.st_ino) {
+      return Status::Ok();
+    }
+    return Status::Error(Code::kIo, path_ +
+                                        " was removed or replaced while its disk uses it; put it "
+                                        "back before the disk is detached");
+  }
+
   Status PunchHole(uint64_t offset_bytes, uint64_t length_bytes) override {
     const Status injected = Faults(BlockOp::kPunchHole, punching_);
     if (!injected.ok()) return NotAllocated(injected.error_number(), punching_);
+    RETURN_IF_ERROR(CheckWhole());
     return Allocate(FALLOC_FL_PUNCH_HOLE, offset_bytes, length_bytes, punching_);
   }
 
   Status ZeroRange(uint64_t offset_bytes, uint64_t length_bytes) override {
     const Status injected = Faults(BlockOp::kZeroRange, zeroing_);
     if (!injected.ok()) return NotAllocated(injected.error_number(), zeroing_);
+    RETURN_IF_ERROR(CheckWhole());
     return Allocate(FALLOC_FL_ZERO_RANGE, offset_bytes, length_bytes, zeroing_);
   }
 
@@ -69,12 +90,25 @@ class PosixBlockFile : public BlockFile {
     return static_cast<uint64_t>(attributes.st_blocks) * 512;
   }
 
+  // kIo, without an errno, when the file is too short.
+  Status CheckWhole() {
+    struct stat attributes {};
+    if (fstat(fd_.get(), &attributes) != 0) return Status::FromErrno(errno, "stat " + path_);
+    return static_cast<uint64_t>(attributes.st_size) >= least_bytes_ ? Status::Ok() : Truncated();
+  }
+
   void DropCache() override { posix_fadvise(fd_.get(), 0, 0, POSIX_FADV_DONTNEED); }
 
  private:
   Status Faults(BlockOp op, const std::string& what) {
     if (!block_faults_armed.load(std::memory_order_relaxed)) return Status::Ok();
     return ApplyBlockFaults(op, path_, what);
+  }
+
+  Status Truncated() {
+    return Status::Error(Code::kIo, path_ + " is truncated: it must have " +
+                                        std::to_string(least_bytes_) +
+                                        " bytes; restore it from a backup");
   }
 
   Status Allocate(int mode, uint64_t offset_bytes, uint64_t length_bytes, const std::string& what) {
@@ -98,6 +132,7 @@ class PosixBlockFile : public BlockFile {
   Status Seek(uint64_t offset_bytes, int whence, uint64_t* result_bytes) {
     const off_t found = lseek(fd_.get(), static_cast<off_t>(offset_bytes), whence);
     if (found < 0 && errno == ENXIO) {
+      RETURN_IF_ERROR(CheckWhole());
       return Status::Error(Code::kOutOfRange, "no more data in " + path_, ENXIO);
     }
     if (found < 0) return Status::FromErrno(errno, seeking_);
@@ -107,6 +142,7 @@ class PosixBlockFile : public BlockFile {
 
   const UniqueFd fd_;
   const std::string path_;
+  const uint64_t least_bytes_;
   // Made once, so that a request allocates nothing to be able to say what failed.
   const std::string reading_;
   const std::string writing_;
@@ -118,10 +154,17 @@ class PosixBlockFile : public BlockFile {
 
 }  // namespace
 
-Status BlockFile::Open(const std::string& path, bool writable, std::unique_ptr<BlockFile>* file) {
+Status BlockFile::Open(const std::string& path, bool writable, uint64_t least_bytes,
+                       std::unique_ptr<BlockFile>* file) {
   UniqueFd fd;
   RETURN_IF_ERROR(OpenRegularFile(path, writable ? O_RDWR : O_RDONLY, Code::kInvalidArgument, &fd));
-  *file = std::make_unique<PosixBlockFile>(std::move(fd), path);
+  auto opened = std::make_unique<PosixBlockFile>(std::move(fd), path, least_bytes);
+  const Status whole = opened->CheckWhole();
+  if (whole.code() == Code::kIo && whole.error_number() == 0) {
+    return Status::Error(Code::kHeaderInvalid, whole.message());
+  }
+  RETURN_IF_ERROR(whole);
+  *file = std::move(opened);
   return Status::Ok();
 }
 

@@ -14,8 +14,9 @@
 namespace keyvol {
 
 // Offsets count from the start of the file. Reads and writes are whole or fail: short transfers
-// and EINTR are retried inside. A read past the end of the file gives zeros (files are sparse and
-// may be shorter than the disk). Calls may come from many threads at once.
+// and EINTR are retried inside. Once the file is shorter than it was promised to be, reads of what
+// is gone and all changes are kIo: its lost sectors are not zeros, and a write must not make it
+// long again over a gap. Calls may come from many threads at once.
 class BlockFile {
  public:
   virtual ~BlockFile() = default;
@@ -23,6 +24,8 @@ class BlockFile {
   virtual Status Read(uint64_t offset_bytes, std::span<std::byte> out) = 0;
   virtual Status Write(uint64_t offset_bytes, std::span<const std::byte> data) = 0;
   virtual Status Sync() = 0;  // fdatasync
+  // kIo when the file's path no longer names it: what is synced would be gone once it is closed.
+  virtual Status CheckInPlace() = 0;
   // Deallocates; reads give zeros after. kUnsupported where the filesystem cannot.
   virtual Status PunchHole(uint64_t offset_bytes, uint64_t length_bytes) = 0;
   // Zeros that stay allocated (FALLOC_FL_ZERO_RANGE). kUnsupported where the filesystem cannot.
@@ -34,8 +37,10 @@ class BlockFile {
   // Drops the file's clean page cache (POSIX_FADV_DONTNEED after a failed sync).
   virtual void DropCache() = 0;
 
-  // Opens an existing regular file (O_NOFOLLOW | O_CLOEXEC), read-only or read-write.
-  static Status Open(const std::string& path, bool writable, std::unique_ptr<BlockFile>* file);
+  // Opens an existing regular file (O_NOFOLLOW | O_CLOEXEC), read-only or read-write;
+  // kHeaderInvalid when it is shorter than least_bytes.
+  static Status Open(const std::string& path, bool writable, uint64_t least_bytes,
+                     std::unique_ptr<BlockFile>* file);
 };
 
 // Faults that tests switch on, process-wide, per operation: the Nth call of an operation from

@@ -43,7 +43,8 @@ Layer::Layer(const LayerOptions& options, bool takes_writes, std::unique_ptr<Blo
 Status Layer::Open(const LayerOptions& options, bool takes_writes, std::shared_ptr<Layer>* layer) {
   RETURN_IF_ERROR(CheckOptions(options));
   std::unique_ptr<BlockFile> file;
-  RETURN_IF_ERROR(BlockFile::Open(options.path, takes_writes, &file));
+  RETURN_IF_ERROR(
+      BlockFile::Open(options.path, takes_writes, kDataOffsetBytes + options.size_bytes, &file));
   if (takes_writes) {
     const Status synced = file->Sync();
     file->DropCache();

@@ -68,6 +68,7 @@ class Layer {
   void FoundAbsent(uint64_t first_sector, uint64_t sectors);
 
   Status Sync() { return file_->Sync(); }
+  Status CheckInPlace() { return file_->CheckInPlace(); }
   void DropCache() { file_->DropCache(); }
   uint64_t allocated_bytes() const { return file_->allocated_bytes(); }
 

@@ -75,6 +75,8 @@ Status LayerStack::SyncTop() {
     top->DropCache();
     return status;
   }
+  // Not lost yet, and not kept: the next flush asks again.
+  RETURN_IF_ERROR(top->CheckInPlace());
   durable_changes_ = changes;
   return Status::Ok();
 }
