@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "container/container.h"
 
@@ -66,6 +67,30 @@ Status CheckSegments(const Json& segments, const std::string& path) {
   return Status::Ok();
 }
 
+// 32 bytes in base64: 43 digits, the last of which has its two low bits clear, and one "=".
+bool Is32BytesInBase64(const Json& value) {
+  constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  const std::string text = TextOf(value);
+  return text.size() == 44 && text.find_first_not_of(kDigits) == 43 && text.back() == '=' &&
+         kDigits.find(text[42]) % 4 == 0;
+}
+
+// libcryptsetup 2.6 takes any key for the right one when it cannot read the digest, its salt or
+// its hash.
+bool IsOurDigest(const Json& digest) {
+  const Json& salt = Member(digest, "salt");
+  const Json& hashed = Member(digest, "digest");
+  const Json ours = {{"type", "pbkdf2"},
+                     {"keyslots", Json::array()},
+                     {"segments", {"0"}},
+                     {"hash", "sha256"},
+                     {"iterations", Member(digest, "iterations")},
+                     {"salt", salt},
+                     {"digest", hashed}};
+  return digest == ours && Is32BytesInBase64(salt) && Is32BytesInBase64(hashed);
+}
+
 Status CheckDigests(const Json& digests, const std::string& path) {
   const Json& digest = Member(digests, "0");
   const Json& iterations = Member(digest, "iterations");
@@ -76,6 +101,7 @@ Status CheckDigests(const Json& digests, const std::string& path) {
   if (iterations.get<int64_t>() < 1 || iterations.get<int64_t>() > kMaxDigestIterations) {
     return Refuse(path, "has a key digest of too many iterations");
   }
+  if (!IsOurDigest(digest)) return Refuse(path, "has another key digest than keyvol writes");
   return Status::Ok();
 }
 

@@ -68,6 +68,24 @@ const metadataEdits: Record<string, [RegExp, (metadata: Metadata) => void]> = {
     /too many iterations/,
     ({ digests }) => Object.assign(digests['0'] ?? {}, { iterations: 1000001 }),
   ],
+  // For each of these libcryptsetup 2.6 takes any key for the right one.
+  'an empty digest': [/another key digest/, editDigest({ digest: '' })],
+  'a digest cut short': [/another key digest/, editDigest({ digest: 'A'.repeat(40) })],
+  'a digest that is no base64': [
+    /another key digest/,
+    editDigest({ digest: `${'A'.repeat(43)}*` }),
+  ],
+  'a digest with bits beyond its end': [
+    /another key digest/,
+    editDigest({ digest: `${'A'.repeat(42)}B=` }),
+  ],
+  'a digest that is no text': [/another key digest/, editDigest({ digest: ['A'] })],
+  'an empty salt': [/another key digest/, editDigest({ salt: '' })],
+  'a salt that is no text': [/another key digest/, editDigest({ salt: ['A'] })],
+  'another hash': [/another key digest/, editDigest({ hash: 'sha512' })],
+  'a hash that nobody knows': [/another key digest/, editDigest({ hash: 'nohash' })],
+  'a digest of keyslots': [/invalid LUKS2 header/, editDigest({ keyslots: ['0'] })],
+  'a digest with more than keyvol writes': [/another key digest/, editDigest({ more: 1 })],
 };
 
 t.test('edited metadata with right checksums', async (t) => {
@@ -209,6 +227,10 @@ function edit(change: JsonObject): (metadata: Metadata) => void {
 
 function editToken(change: JsonObject): (metadata: Metadata) => void {
   return ({ tokens }) => Object.assign(tokens['0'] ?? {}, change);
+}
+
+function editDigest(change: JsonObject): (metadata: Metadata) => void {
+  return ({ digests }) => Object.assign(digests['0'] ?? {}, change);
 }
 
 function editContext(change: JsonObject): (metadata: Metadata) => void {
