@@ -1,4 +1,4 @@
-// lockFile and replaceProcess of src/device/addon.ts.
+// lockFile, replaceProcess and notifyServiceManager of src/device/addon.ts.
 #include <napi.h>
 
 #include <string>
@@ -8,6 +8,7 @@
 #include "binding/fault.h"
 #include "binding/registry.h"
 #include "host/process.h"
+#include "host/service_manager.h"
 
 namespace keyvol {
 
@@ -33,8 +34,15 @@ Napi::Value ReplaceProcessSync(const Napi::CallbackInfo& info) {
                     ReplaceProcess(StringOf(info[0]), StringsOf(info[1]), StringsOf(info[2])));
 }
 
+Napi::Value NotifyServiceManagerSync(const Napi::CallbackInfo& info) {
+  bool sent = false;
+  const Status status = NotifyServiceManager(StringOf(info[0]), &sent);
+  return status.ok() ? Napi::Boolean::New(info.Env(), sent) : ThrowFault(info.Env(), status);
+}
+
 void InitProcessBinding(Napi::Env env, Napi::Object exports) {
   exports.Set("lockFile", Napi::Function::New(env, LockFileSync));
+  exports.Set("notifyServiceManager", Napi::Function::New(env, NotifyServiceManagerSync));
   exports.Set("replaceProcess", Napi::Function::New(env, ReplaceProcessSync));
 }
 

@@ -105,6 +105,12 @@ export function listAudit(store: Store, query: AuditQuery = {}): AuditEntry[] {
   return store.all<AuditEntry>(newest, limit).reverse();
 }
 
+/** Of the newest record; 0 when there is none. */
+export function lastAuditSequence(store: Store): number {
+  const row = store.get<{ last: number | null }>('SELECT max(sequence) AS last FROM audit');
+  return row?.last ?? 0;
+}
+
 const columns = 'sequence, time_ms AS timeMs, principal, action, resource, result, detail';
 
 const maxFieldLength = 1024;

@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { AuditView } from '../api/types.js';
 import type { AuditReader, DaemonControl } from '../api/routes/route.js';
 import { createServer } from '../api/routes/server.js';
-import { listAudit, type AuditEntry } from '../audit/audit.js';
+import { lastAuditSequence, listAudit, type AuditEntry } from '../audit/audit.js';
 import { systemClock, type Clock } from '../clock.js';
 import { addon } from '../device/index.js';
 import { diskMigrations } from '../disk/migrations.js';
@@ -19,10 +19,12 @@ import { cleanStaleMounts } from '../volume/stale-mounts.js';
 import { ClosingSteps } from './closing.js';
 import type { DaemonConfig } from './config.js';
 import { openFuse, type OpenedFuse } from './fuse.js';
+import { HealthLog } from './health-log.js';
 import { lockDirectory } from './lock.js';
 import { refuseOwnVolume } from './own-volume.js';
 import { removeStaleSocket } from './socket.js';
 import { makePrivateDirectory, markStateDir, prepareStateDir } from './state-dir.js';
+import { usage, VitalSigns } from './vital-signs.js';
 
 export interface DaemonSurroundings {
   readonly log: Log;
@@ -35,11 +37,14 @@ export interface DaemonSurroundings {
 
 export interface RunningDaemon {
   readonly socketPath: string;
+  /** Why a restart would help; empty when it is alive. */
+  notAlive(): Promise<readonly string[]>;
   /** Unmounts, detaches and closes everything. Safe to repeat. */
   close(): Promise<void>;
 }
 
 const tickMs = 30_000;
+const healthEveryMs = 1000;
 
 /**
  * Starts a daemon that answers when the promise resolves. Throws a Fault that says why it cannot
@@ -50,19 +55,28 @@ export async function startDaemon(
   surroundings: DaemonSurroundings,
 ): Promise<RunningDaemon> {
   const closing = new ClosingSteps(surroundings.log);
+  const signs = new VitalSigns();
   try {
-    await openAll(config, surroundings, closing);
+    await openAll(config, surroundings, closing, signs);
   } catch (error) {
     await closing.run();
     throw error;
   }
-  return { socketPath: config.socketPath, close: () => closing.run() };
+  return {
+    socketPath: config.socketPath,
+    notAlive: () => signs.notAlive(),
+    close: () => {
+      signs.stop();
+      return closing.run();
+    },
+  };
 }
 
 async function openAll(
   config: DaemonConfig,
   surroundings: DaemonSurroundings,
   closing: ClosingSteps,
+  signs: VitalSigns,
 ): Promise<void> {
   const { log, warn } = surroundings;
   const startedAt = new Date();
@@ -73,15 +87,17 @@ async function openAll(
   const fuse = await openFuse(config.fuseDriver, config.runtimeDir, addon);
   if (fuse.warning !== undefined) warn(fuse.warning);
   if (fuse.session !== undefined) closing.add('fuse', () => fuse.session?.unmount());
-  const disks = await openDiskParts({ config, keys, keyStore, fuse, clock, log }, closing);
+  const disks = await openDiskParts({ config, keys, keyStore, fuse, clock, log, signs }, closing);
+  signs.watch('key records', keyStore);
   const recovery = [...stale, ...(await disks.restore())];
   for (const line of recovery) log.info(line);
   startTicking(keys, log, closing);
+  startHealthLog(disks, log, closing);
   await serve(config, surroundings, closing, {
     keys,
     disks,
     audit: auditReader(keyStore),
-    daemon: controlOf(config, surroundings, { startedAt, fuse, recovery }),
+    daemon: controlOf(config, surroundings, { startedAt, fuse, recovery, signs }),
   });
 }
 
@@ -121,16 +137,18 @@ interface DiskParts {
   readonly fuse: OpenedFuse;
   readonly clock: Clock;
   readonly log: Log;
+  readonly signs: VitalSigns;
 }
 
 async function openDiskParts(parts: DiskParts, closing: ClosingSteps): Promise<Disks> {
-  const { config, keys, keyStore, fuse, clock, log } = parts;
+  const { config, keys, keyStore, fuse, clock, log, signs } = parts;
   const { stateDir, runtimeDir } = config;
   const store = await openStore({
     path: path.join(stateDir, 'disks.db'),
     migrations: diskMigrations,
   });
   closing.add('disk records', () => store.close());
+  signs.watch('disk records', store);
   const disks = openDisks({
     stateDir,
     runtimeDir,
@@ -158,6 +176,14 @@ function startTicking(keys: KeyService, log: Log, closing: ClosingSteps): void {
   tick();
 }
 
+function startHealthLog(disks: Disks, log: Log, closing: ClosingSteps): void {
+  const health = new HealthLog(log, () => disks.unwell());
+  const timer = setInterval(() => health.look(), healthEveryMs);
+  timer.unref();
+  closing.add('health log', () => clearInterval(timer));
+  health.look();
+}
+
 async function serve(
   { socketPath }: DaemonConfig,
   { log }: DaemonSurroundings,
@@ -174,7 +200,11 @@ async function serve(
 }
 
 function auditReader(store: Store): AuditReader {
-  return { list: (query) => listAudit(store, query).map(auditView) };
+  return {
+    list: (query) => listAudit(store, query).map(auditView),
+    lastSequence: () => lastAuditSequence(store),
+    backlog: () => store.backlog(),
+  };
 }
 
 function auditView({ timeMs, ...entry }: AuditEntry): AuditView {
@@ -185,12 +215,13 @@ interface Findings {
   readonly startedAt: Date;
   readonly fuse: OpenedFuse;
   readonly recovery: readonly string[];
+  readonly signs: VitalSigns;
 }
 
 function controlOf(
   config: DaemonConfig,
   { version, onShutdownRequest }: DaemonSurroundings,
-  { startedAt, fuse, recovery }: Findings,
+  { startedAt, fuse, recovery, signs }: Findings,
 ): DaemonControl {
   return {
     facts: () => ({
@@ -204,5 +235,8 @@ function controlOf(
       recovery: [...recovery],
     }),
     shutdown: onShutdownRequest,
+    usage,
+    notAlive: () => signs.notAlive(),
+    notReady: () => signs.notReady(),
   };
 }

@@ -1,9 +1,11 @@
 /** The life of the daemon's process: its output, its signals, its end. */
 import { createRequire } from 'node:module';
+import { addon } from '../device/index.js';
 import { Fault, mappingOf } from '../fault.js';
 import { createLog, type Log } from '../log.js';
 import { parseCommandLine, usage, type DaemonConfig } from './config.js';
 import { startDaemon, type RunningDaemon } from './daemon.js';
+import { ServiceManager } from './service-manager.js';
 
 // The promise is 10 s; a step that hangs must not keep the process any longer.
 const shutdownDeadlineMs = 9_500;
@@ -41,7 +43,10 @@ async function serve(config: DaemonConfig, log: Log): Promise<void> {
   const ready = `keyvold ready: ${daemon.socketPath}`;
   log.info({ pid: process.pid, version }, ready);
   process.stdout.write(`${ready}\n`);
+  const serviceManager = new ServiceManager(addon, log);
+  serviceManager.tellReady(() => daemon.notAlive());
   log.info(`stopping, asked by ${await stop.asked}`);
+  serviceManager.tellStopping();
   await closeInTime(daemon, log);
 }
 

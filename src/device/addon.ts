@@ -244,6 +244,11 @@ export interface Addon {
   lockFile(path: string): number;
   /** Becomes another program under the same process id; returns only by throwing. */
   replaceProcess(program: string, args: readonly string[], environment: readonly string[]): never;
+  /**
+   * sd_notify(3): "READY=1". False where there is no service manager (no NOTIFY_SOCKET). Throws
+   * INVALID_ARGUMENT, IO_ERROR when it cannot be told.
+   */
+  notifyServiceManager(message: string): boolean;
   /** A loop device with direct I/O on `path`: its name, "/dev/loop3". */
   attachLoop(options: LoopOptions): Promise<string>;
   detachLoop(device: string): Promise<void>;

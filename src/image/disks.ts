@@ -11,6 +11,7 @@ import { impactOf } from '../volume/details.js';
 import { unwellDisks, type UnwellDisk } from '../volume/health.js';
 import { KeyWatch } from '../volume/key-watch.js';
 import { Locks } from '../volume/locks.js';
+import { measuresOf, type DiskMeasures } from '../volume/measures.js';
 import { markLost, restoreAttachments, shutDown } from '../volume/restart.js';
 import { VolumeService } from '../volume/volume-service.js';
 import type { ImpactedDisk, Volumes } from '../volume/volumes.js';
@@ -51,6 +52,8 @@ export interface Disks {
   /** The blast radius: every disk whose data needs this key. */
   impact(keyId: string): ImpactedDisk[];
   counts(): DiskCounts;
+  /** Of every attached disk. */
+  measures(): DiskMeasures[];
   /** The disks that are not well, and why. */
   unwell(): UnwellDisk[];
   /** Once after a start: collects garbage and restores what was attached; says what it did and could not. */
@@ -69,6 +72,7 @@ export function openDisks(options: DisksOptions): Disks {
     images: new ImageService(context),
     impact: (keyId) => impactOf(context, keyId),
     counts: () => countsOf(context),
+    measures: () => measuresOf(context),
     unwell: () => unwellDisks(context),
     restore: async () => [
       ...(await collectGarbage(context.records, context.layers)),

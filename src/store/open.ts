@@ -6,9 +6,10 @@ import { Fault } from '../fault.js';
 import { readyId, unpackFault } from './messages.js';
 import { storeFault } from './sqlite-fault.js';
 import type { Reply, Request } from './messages.js';
-import type { SqlValue, Statement, Store, StoreOptions } from './store.js';
+import type { Backlog, SqlValue, Statement, Store, StoreOptions } from './store.js';
 
 interface Pending {
+  readonly sinceMs: number;
   readonly resolve: () => void;
   readonly reject: (fault: Fault) => void;
 }
@@ -67,6 +68,13 @@ class WriterThread {
     return this.#send(request);
   }
 
+  backlog(): Backlog {
+    // In the order of their numbers, so the first is the oldest.
+    const [oldest] = this.#pending.values();
+    const oldestMs = oldest === undefined ? 0 : performance.now() - oldest.sinceMs;
+    return { waiting: this.#pending.size, oldestMs };
+  }
+
   /** Lets what was sent before finish, then ends the thread. Safe to repeat. */
   end(): Promise<void> {
     this.#ended ??= this.#end();
@@ -88,7 +96,8 @@ class WriterThread {
   }
 
   #expect(id: number): Promise<void> {
-    return new Promise((done, reject) => this.#pending.set(id, { resolve: done, reject }));
+    const sinceMs = performance.now();
+    return new Promise((done, reject) => this.#pending.set(id, { sinceMs, resolve: done, reject }));
   }
 
   #settle({ id, fault }: Reply): void {
@@ -137,6 +146,10 @@ class SqliteStore implements Store {
 
   scrub(): Promise<void> {
     return this.#writer.ask({ kind: 'scrub' });
+  }
+
+  backlog(): Backlog {
+    return this.#writer.backlog();
   }
 
   async close(): Promise<void> {

@@ -13,6 +13,13 @@ export interface StoreOptions {
   readonly migrations: readonly string[];
 }
 
+/** Requests of callers that the writer thread has not answered. */
+export interface Backlog {
+  readonly waiting: number;
+  /** For how long the oldest has waited; 0 when none does. */
+  readonly oldestMs: number;
+}
+
 export interface Store {
   /**
    * All statements in one transaction, durable when the promise resolves. Commits that arrive
@@ -24,5 +31,6 @@ export interface Store {
   get<Row>(sql: string, ...params: SqlValue[]): Row | undefined;
   /** Truncates the write-ahead log, so that deleted rows (secure_delete) are gone from the disk. */
   scrub(): Promise<void>;
+  backlog(): Backlog;
   close(): Promise<void>;
 }

@@ -102,7 +102,13 @@ function servicesOf(madeUp: MadeUp): Services {
     keys: { findKey, listKeys: () => [appKey], ...madeUp.keys },
     disks: { impact: () => [], ...madeUp.disks },
     audit: { ...madeUp.audit },
-    daemon: { facts: () => facts, shutdown: () => undefined, ...madeUp.daemon },
+    daemon: {
+      facts: () => facts,
+      shutdown: () => undefined,
+      notAlive: () => Promise.resolve([]),
+      notReady: () => Promise.resolve([]),
+      ...madeUp.daemon,
+    },
   } as unknown as Services;
 }
 

@@ -21,11 +21,20 @@ export interface DaemonControl {
   >;
   /** Begins to shut down; answers at once. */
   shutdown(): void;
+  usage(): { readonly rssBytes: number; readonly cpuSeconds: number; readonly openFds: number };
+  /** Why a restart would help; empty when it is alive. */
+  notAlive(): Promise<string[]>;
+  /** Why it should not be sent requests; empty when it is ready. */
+  notReady(): Promise<string[]>;
 }
 
 export interface AuditReader {
   /** The newest `limit` records after `sinceSequence`, oldest first. */
   list(options: { limit?: number; sinceSequence?: number }): AuditView[];
+  /** Of the newest record; 0 when there is none. */
+  lastSequence(): number;
+  /** Commits of records that are not yet durable, and how long the oldest has waited. */
+  backlog(): { readonly waiting: number; readonly oldestMs: number };
 }
 
 /** Everything that routes may call. */

@@ -18,6 +18,7 @@ import { keyRoutes } from './keys.js';
 import { RunningCalls, sendStream, wantsStream } from './long-call.js';
 import { RunningRequests } from './running-requests.js';
 import { openApiDocument } from './openapi.js';
+import { addProbes } from './probes.js';
 import type { Route, RouteRequest, Services } from './route.js';
 import { snapshotRoutes } from './snapshots.js';
 import { volumeRoutes } from './volumes.js';
@@ -50,6 +51,10 @@ export function createServer(services: Services, caller: Caller, log: Log): ApiS
     requests.add(reply.raw);
     done();
   });
+  app.addHook('onResponse', (request, reply, done) => {
+    logChange(request, reply, caller, log);
+    done();
+  });
   for (const route of routes) {
     app.route({
       method: route.method,
@@ -60,6 +65,7 @@ export function createServer(services: Services, caller: Caller, log: Log): ApiS
   }
   const document = openApiDocument(routes, services.daemon.facts().version);
   app.get(`${apiPrefix}/openapi.json`, () => document);
+  addProbes(app, services);
   return {
     listen: async (socketPath) => {
       await app.listen({ path: socketPath });
@@ -160,6 +166,18 @@ function checkedRequest(
 /** Names the request by its path; a query could hold anything. */
 function nameOf(request: FastifyRequest): string {
   return `${request.method} ${request.url.split('?', 1).join('')}`;
+}
+
+/** What changed something is logged; what only asked would fill the log, and the audit has what was refused. */
+function logChange(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  { principal }: Caller,
+  log: Log,
+): void {
+  const { statusCode: status, elapsedTime } = reply;
+  if (request.method === 'GET' || status >= 400) return;
+  log.info({ principal, status, tookMs: Math.round(elapsedTime) }, nameOf(request));
 }
 
 function refuseConnection(error: Error & { code?: string }, socket: Socket): void {
