@@ -293,6 +293,9 @@ Napi::Value DeviceHandle::Stats(const Napi::CallbackInfo& info) {
   object.Set("allocatedBytes", NumberOf(info.Env(), stats.allocated_bytes));
   object.Set("readBytes", NumberOf(info.Env(), stats.read_bytes));
   object.Set("writtenBytes", NumberOf(info.Env(), stats.written_bytes));
+  if (stats.full_since_ms != 0) {
+    object.Set("fullSinceMs", NumberOf(info.Env(), stats.full_since_ms));
+  }
   return object;
 }
 

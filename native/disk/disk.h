@@ -22,8 +22,9 @@ class Disk {
   virtual bool writable() const = 0;
 
   virtual Status Read(uint64_t offset_bytes, std::span<std::byte> out) = 0;
-  // Encrypts in place: on return the contents of `data` are unspecified (never plaintext that
-  // must be kept; the caller owns the memory).
+  // Encrypts in place: on success the contents of `data` are unspecified (never plaintext that
+  // must be kept; the caller owns the memory). Where the thread waits for space (space_wait.h), a
+  // full filesystem makes it wait; kWouldWait leaves `data` as it was.
   virtual Status Write(uint64_t offset_bytes, std::span<std::byte> data) = 0;
   // Everything acknowledged before the call is durable when it answers ok.
   virtual Status Flush() = 0;

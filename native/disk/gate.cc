@@ -10,6 +10,7 @@ thread_local bool does_not_wait = false;
 
 NoWaiting::NoWaiting() { does_not_wait = true; }
 NoWaiting::~NoWaiting() { does_not_wait = false; }
+bool NoWaiting::IsOn() { return does_not_wait; }
 
 Status GateClosedStatus() {
   return Status::Error(Code::kGateClosed,

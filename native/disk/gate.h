@@ -52,6 +52,7 @@ class NoWaiting {
   ~NoWaiting();
   NoWaiting(const NoWaiting&) = delete;
   NoWaiting& operator=(const NoWaiting&) = delete;
+  static bool IsOn();
 };
 
 // One request's passage.

@@ -74,7 +74,8 @@ Status LayerStack::ReadAll(uint64_t offset_bytes, std::span<std::byte> out) {
 }
 
 Status LayerStack::Write(uint64_t offset_bytes, std::span<std::byte> data) {
-  return writes_.Measure([&] { return WriteAll(offset_bytes, data); });
+  return writes_.Measure(
+      [&] { return space_.Retry([&] { return WriteAll(offset_bytes, data); }); });
 }
 
 Status LayerStack::WriteAll(uint64_t offset_bytes, std::span<std::byte> data) {
@@ -82,12 +83,14 @@ Status LayerStack::WriteAll(uint64_t offset_bytes, std::span<std::byte> data) {
   RETURN_IF_ERROR(pass.status());
   RETURN_IF_ERROR(CheckWritable());
   RETURN_IF_ERROR(CheckRange(offset_bytes, data.size()));
+  uint64_t done_bytes = 0;
   const Status status =
       ForEachPiece(offset_bytes, data.size(), kPieceBytes, [&](uint64_t at, uint64_t length) {
         const auto guard = LockBytes(at, length, LockMode::kExclusive);
-        return WritePiece(at, data.subspan(at - offset_bytes, length));
+        return WritePiece(at, data.subspan(at - offset_bytes, length), &done_bytes);
       });
   changes_.fetch_add(1);
+  if (SpaceWait::IsFull(status)) TakeBack(offset_bytes, data.first(done_bytes));
   if (status.ok()) written_bytes_.fetch_add(data.size(), std::memory_order_relaxed);
   return status;
 }
@@ -172,15 +175,32 @@ Status LayerStack::ReadHere(size_t layer_index, uint64_t first_sector, std::span
   return Status::Ok();
 }
 
-Status LayerStack::WritePiece(uint64_t offset_bytes, std::span<std::byte> data) {
+Status LayerStack::WritePiece(uint64_t offset_bytes, std::span<std::byte> data,
+                              uint64_t* done_bytes) {
+  const auto done = [&](const Status& status, uint64_t length) {
+    if (status.ok()) *done_bytes += length;
+    return status;
+  };
   return ForEachPart(
       offset_bytes, data.size(),
       [&](uint64_t at, uint64_t length) {
-        return WritePartial(at, data.subspan(at - offset_bytes, length));
+        return done(WritePartial(at, data.subspan(at - offset_bytes, length)), length);
       },
       [&](uint64_t at, uint64_t length) {
-        return WriteSectors(at / kSectorBytes, data.subspan(at - offset_bytes, length));
+        const auto part = data.subspan(at - offset_bytes, length);
+        return done(WriteSectors(at / kSectorBytes, part), length);
       });
+}
+
+void LayerStack::TakeBack(uint64_t offset_bytes, std::span<std::byte> data) {
+  XtsCipher& cipher = layers_.front()->cipher();
+  // Parts of sectors were encrypted in a copy.
+  static_cast<void>(ForEachPart(
+      offset_bytes, data.size(), [](uint64_t, uint64_t) { return Status::Ok(); },
+      [&](uint64_t at, uint64_t length) {
+        cipher.Decrypt(at / kSectorBytes, data.subspan(at - offset_bytes, length));
+        return Status::Ok();
+      }));
 }
 
 Status LayerStack::WritePartial(uint64_t offset_bytes, std::span<const std::byte> data) {
@@ -200,7 +220,9 @@ Status LayerStack::WriteSectors(uint64_t first_sector, std::span<std::byte> data
       return Status::Error(Code::kInternal, "a sector encrypted to zeros; nothing was written");
     }
   }
-  return top.WriteCiphertext(first_sector, data);
+  const Status status = top.WriteCiphertext(first_sector, data);
+  if (!status.ok()) top.cipher().Decrypt(first_sector, data);
+  return status;
 }
 
 }  // namespace keyvol

@@ -18,6 +18,7 @@
 #include "disk/layer.h"
 #include "disk/operation_stats.h"
 #include "disk/sector_locks.h"
+#include "disk/space_wait.h"
 
 namespace keyvol {
 
@@ -38,6 +39,8 @@ struct StackStats {
   uint64_t allocated_bytes = 0;
   uint64_t read_bytes = 0;
   uint64_t written_bytes = 0;
+  // Since when writes have been waiting for space (Unix time); 0 when none is.
+  uint64_t full_since_ms = 0;
 };
 
 // A sector belongs to the first layer, from the top, whose ciphertext of it is not all zeros, as
@@ -60,8 +63,8 @@ class LayerStack : public Disk, public std::enable_shared_from_this<LayerStack> 
   Status SeekHole(uint64_t offset_bytes, uint64_t* result_bytes) override;
   uint64_t allocated_bytes() const override;
 
-  // New requests wait, running ones end, the top is durable. kBusy when held already. Whatever
-  // fails, requests go on.
+  // New requests wait, running ones end, the top is durable. kBusy when held already, kNoSpace
+  // while writes wait for space. Whatever fails, requests go on.
   Status Hold();
   // Between Hold and Resume: puts an empty layer on top, which takes the writes and decides the
   // size. Allowed too when a cut-off came between: the records may already say so, and a restore
@@ -107,12 +110,14 @@ class LayerStack : public Disk, public std::enable_shared_from_this<LayerStack> 
 
   // The functions below run under the locks of the groups that they touch.
   Status ReadPiece(uint64_t offset_bytes, std::span<std::byte> out);
-  Status WritePiece(uint64_t offset_bytes, std::span<std::byte> data);
+  // *done_bytes grows by what was written, all of which may have been encrypted where it lies.
+  Status WritePiece(uint64_t offset_bytes, std::span<std::byte> data, uint64_t* done_bytes);
   Status ZeroPiece(uint64_t offset_bytes, uint64_t length_bytes);
   Status ReadSectors(size_t layer_index, uint64_t first_sector, std::span<std::byte> out);
   Status ReadRuns(size_t layer_index, uint64_t first_sector, std::span<std::byte> out);
   Status ReadHere(size_t layer_index, uint64_t first_sector, std::span<std::byte> out);
   Status ReadPartial(uint64_t offset_bytes, std::span<std::byte> out);
+  // On failure the data is as it was.
   Status WriteSectors(uint64_t first_sector, std::span<std::byte> data);
   Status WritePartial(uint64_t offset_bytes, std::span<const std::byte> data);
   Status ZeroSectors(uint64_t first_sector, uint64_t sectors);
@@ -123,6 +128,9 @@ class LayerStack : public Disk, public std::enable_shared_from_this<LayerStack> 
   Status FindHeld(size_t first_layer, uint64_t first_sector, uint64_t sectors, HeldSectors* held);
   Status FindHeldHere(Layer& layer, uint64_t first_sector, uint64_t sectors, uint64_t first_bit,
                       HeldSectors* held);
+
+  // Makes plaintext again of what a write has encrypted where it lies.
+  void TakeBack(uint64_t offset_bytes, std::span<std::byte> data);
 
   // These take locks themselves.
   SectorLocks::Guard LockBytes(uint64_t offset_bytes, uint64_t length_bytes, LockMode mode);
@@ -142,6 +150,7 @@ class LayerStack : public Disk, public std::enable_shared_from_this<LayerStack> 
   const bool writable_;
   Gate gate_;
   SectorLocks locks_;
+  SpaceWait space_;
 
   // Changed only under state_mutex_ while nobody is inside the gate: requests need no lock.
   std::vector<std::shared_ptr<Layer>> layers_;

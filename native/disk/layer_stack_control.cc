@@ -83,6 +83,10 @@ Status LayerStack::SyncTop() {
 
 Status LayerStack::Hold() {
   std::lock_guard control(control_mutex_);
+  if (space_.since_ms() != 0) {
+    return Status::Error(Code::kNoSpace,
+                         "the disk waits for space; free some on the filesystem of its containers");
+  }
   if (!gate_.Hold()) {
     if (gate_.state() == Gate::State::kClosed) return GateClosedStatus();
     return Status::Error(Code::kBusy, "the disk is held already");
@@ -129,6 +133,7 @@ CutOffReport LayerStack::CutOff(std::chrono::milliseconds deadline) {
   std::unique_lock state(state_mutex_);
   if (cut_off_ == CutOffState::kNone && !closed_) {
     gate_.Close();
+    space_.Wake();
     cut_off_ = CutOffState::kRunning;
     report_ = std::make_shared<std::optional<CutOffReport>>();
     // The thread may outlive this call, and the caller's interest in the disk.
@@ -212,6 +217,7 @@ Status LayerStack::Close() {
     }
     closed_ = true;
     gate_.Close();
+    space_.Wake();
     if (!report_) report_ = std::make_shared<std::optional<CutOffReport>>();
     cut_off_changed_.wait(state, [this] { return cut_off_ != CutOffState::kRunning; });
   }
@@ -241,9 +247,10 @@ LayerStack::Operations LayerStack::ReadOperations() const {
 
 StackStats LayerStack::Stats() const {
   std::lock_guard state(state_mutex_);
-  return {gate_.state(),  poisoned_,
-          layers_.size(), layers_.empty() ? 0 : layers_.front()->allocated_bytes(),
-          read_bytes_,    written_bytes_};
+  return {gate_.state(),    poisoned_,
+          layers_.size(),   layers_.empty() ? 0 : layers_.front()->allocated_bytes(),
+          read_bytes_,      written_bytes_,
+          space_.since_ms()};
 }
 
 }  // namespace keyvol

@@ -29,7 +29,8 @@ uint64_t RunEnd(const Bits& bits, uint64_t first, uint64_t end) {
 }  // namespace
 
 Status LayerStack::Discard(uint64_t offset_bytes, uint64_t length_bytes) {
-  return discards_.Measure([&] { return ZeroAll(offset_bytes, length_bytes); });
+  return discards_.Measure(
+      [&] { return space_.Retry([&] { return ZeroAll(offset_bytes, length_bytes); }); });
 }
 
 Status LayerStack::WriteZeroes(uint64_t offset_bytes, uint64_t length_bytes) {

@@ -123,7 +123,7 @@ const attachmentView = schemaOf<AttachmentView>()(
 );
 
 const healthFields = {
-  state: oneOf('ok', 'locked', 'failed'),
+  state: oneOf('ok', 'locked', 'paused', 'failed'),
   reason: Type.Optional(Type.String()),
   cure: Type.Optional(Type.String()),
 };

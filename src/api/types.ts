@@ -57,8 +57,8 @@ export interface AttachmentView {
 }
 
 export interface HealthView {
-  /** `locked`: it waits for its key. `failed`: someone must do something. */
-  state: 'ok' | 'locked' | 'failed';
+  /** `locked`: it waits for its key. `paused`: for space. `failed`: someone must do something. */
+  state: 'ok' | 'locked' | 'paused' | 'failed';
   reason?: string;
   cure?: string;
 }

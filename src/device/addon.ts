@@ -65,6 +65,8 @@ export interface DeviceStats {
   readonly allocatedBytes: number;
   readonly readBytes: number;
   readonly writtenBytes: number;
+  /** Since when writes through FUSE have been waiting for space, in Unix time; absent when none is. */
+  readonly fullSinceMs?: number;
 }
 
 /** Requests of one kind since the device was opened; what waited counts when it ended. */
@@ -99,7 +101,10 @@ export interface Device {
   /** lseek(2) SEEK_DATA / SEEK_HOLE through all layers; undefined past the last data. */
   seekData(offsetBytes: number): Promise<number | undefined>;
   seekHole(offsetBytes: number): Promise<number | undefined>;
-  /** New requests wait, running ones end, the top layer is durable. Throws and resumes if not. */
+  /**
+   * New requests wait, running ones end, the top layer is durable. Throws and resumes if not;
+   * NO_SPACE while writes wait for space.
+   */
   hold(): Promise<void>;
   /**
    * While held: the old top becomes read-only below `layer`, which is empty and takes the writes.

@@ -13,6 +13,7 @@ import { KeyWatch } from '../volume/key-watch.js';
 import { Locks } from '../volume/locks.js';
 import { measuresOf, type DiskMeasures } from '../volume/measures.js';
 import { markLost, restoreAttachments, shutDown } from '../volume/restart.js';
+import { watchSpace } from '../volume/space-watch.js';
 import { VolumeService } from '../volume/volume-service.js';
 import type { ImpactedDisk, Volumes } from '../volume/volumes.js';
 import { ImageService } from './image-service.js';
@@ -66,6 +67,7 @@ export interface Disks {
 export function openDisks(options: DisksOptions): Disks {
   const context = contextOf(options);
   options.keys.setListener(context.watch);
+  const stopWatching = watchSpace(context);
   return {
     volumes: new VolumeService(context),
     snapshots: new SnapshotService(context),
@@ -79,7 +81,10 @@ export function openDisks(options: DisksOptions): Disks {
       ...(await markLost(context)),
       ...(await restoreAttachments(context)),
     ],
-    shutdown: () => shutDown(context),
+    shutdown: () => {
+      stopWatching();
+      return shutDown(context);
+    },
   };
 }
 

@@ -9,6 +9,8 @@ import type { Statement } from '../store/store.js';
 import { assertNotLost } from './attachments.js';
 import type { DiskContext } from './context.js';
 import type { LiveDisk } from './live-disk.js';
+import type { Mount } from './mount.js';
+import { assertNotFull, endsUnlessFull } from './space-watch.js';
 
 /** Makes what else belongs to the same transaction: records over `frozen`, and their layers. */
 export type Companions = (
@@ -36,8 +38,37 @@ export async function freezeTop(
     );
   // What can take long is done before the key is held: a disable must not wait for it.
   context.keys.assertUsable(volume.keyId);
+  assertNotFull(context, live);
   if (live?.device?.writable === true) await live.device.flush().catch(leaveToTheKey);
-  await (live?.mount === undefined ? swap() : live.mount.whileFrozen(swap));
+  await (live?.mount === undefined ? swap() : whileFrozen(context, live, live.mount, swap));
+}
+
+/**
+ * Freezing writes out what is dirty, for which there may be no space: then it would take until there
+ * is some, and nothing new has room either.
+ */
+async function whileFrozen(
+  context: DiskContext,
+  live: LiveDisk,
+  mount: Mount,
+  work: () => Promise<void>,
+): Promise<void> {
+  let working: Promise<void> | undefined;
+  let isGivenUp = false;
+  const frozen = mount.whileFrozen(async () => {
+    if (isGivenUp) return;
+    working = work();
+    await working;
+  });
+  while (!(await endsUnlessFull(live, frozen)) && working === undefined) {
+    try {
+      assertNotFull(context, live);
+    } catch (error) {
+      isGivenUp = true;
+      throw error;
+    }
+  }
+  await frozen;
 }
 
 /** A gate that closes meanwhile is explained best by the key, which is asked next. */

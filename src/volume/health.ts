@@ -4,13 +4,14 @@ import type { DiskKind, DiskRecord } from '../disk/records.js';
 import { Fault } from '../fault.js';
 import type { DiskContext } from './context.js';
 import type { LiveDisk } from './live-disk.js';
+import { fullCure, fullReason } from './space-watch.js';
 
 export interface DiskHealth {
   /**
-   * `locked`: its key keeps it closed, nothing is lost and it goes on by itself. `failed`: someone
-   * must do something.
+   * `locked`: its key keeps it closed, nothing is lost and it goes on by itself. `paused`: writes
+   * wait for space, and go on by themselves. `failed`: someone must do something.
    */
-  readonly state: 'ok' | 'locked' | 'failed';
+  readonly state: 'ok' | 'locked' | 'paused' | 'failed';
   readonly reason?: string;
   readonly cure?: string;
 }
@@ -44,7 +45,8 @@ export function unwellDisks(context: DiskContext): UnwellDisk[] {
 }
 
 function healthOfLive(context: DiskContext, live: LiveDisk): DiskHealth {
-  if (live.device?.stats().poisoned === true) {
+  const stats = live.device?.stats();
+  if (stats?.poisoned === true) {
     return {
       state: 'failed',
       reason: 'a flush failed: it takes no more writes, and its last ones may be lost',
@@ -52,6 +54,9 @@ function healthOfLive(context: DiskContext, live: LiveDisk): DiskHealth {
     };
   }
   if (!live.isOpen) return whyClosed(context, live);
+  if (stats?.fullSinceMs !== undefined) {
+    return { state: 'paused', reason: fullReason(context, stats.fullSinceMs), cure: fullCure };
+  }
   if (live.mount !== undefined && !live.mount.isUp) {
     const reason = `it is not mounted at ${live.mount.directory}, where it should be`;
     return { state: 'failed', reason, cure: reattach(live) };

@@ -6,8 +6,10 @@ import { Fault } from '../fault.js';
 import type { DiskContext } from './context.js';
 import { LiveDisk } from './live-disk.js';
 import { Mount } from './mount.js';
+import { endsUnlessFull } from './space-watch.js';
 
 const caller = { principal: 'daemon' };
+const cutOffWithinMs = 2000;
 
 /** Attaches and mounts what the records say, and says for each disk what it did or could not. */
 export async function restoreAttachments(context: DiskContext): Promise<string[]> {
@@ -87,12 +89,17 @@ async function stop(context: DiskContext, live: LiveDisk): Promise<string[]> {
     );
   };
   live.phase = 'detaching';
-  if (live.mount !== undefined) {
-    await live.mount.sync().catch(tell);
-    await live.mount.abandon().catch(tell);
-  }
+  if (live.mount !== undefined) await takeDown(live, live.mount).catch(tell);
   await live.close().catch(tell);
   context.watch.unregister(live);
   context.live.delete(live.id);
   return said;
+}
+
+/** Writes that wait for space must not keep a stop waiting: they fail then, unacknowledged. */
+async function takeDown(live: LiveDisk, mount: Mount): Promise<void> {
+  const synced = mount.sync();
+  const down = synced.catch(() => undefined).then(() => mount.abandon());
+  if (!(await endsUnlessFull(live, down))) await live.device?.cutOff(cutOffWithinMs);
+  await Promise.all([synced, down]);
 }

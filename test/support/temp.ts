@@ -1,6 +1,14 @@
 /** Temporary directories that the end of the test removes. */
 import { execFileSync } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  ftruncateSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -26,12 +34,16 @@ export function smallFilesystem(t: Teardown, size: string): string {
   return directory;
 }
 
-/** Takes all space of the filesystem of `directory`; the file that is named can be removed. */
-export function fillFilesystem(directory: string): string {
+/**
+ * Takes all space of the filesystem of `directory` but `leftBytes`; the file that is named can be
+ * removed.
+ */
+export function fillFilesystem(directory: string, leftBytes = 0): string {
   const path = join(directory, 'filler');
   const file = openSync(path, 'a');
   try {
     for (const lengthBytes of [65536, 4096]) appendUntilFull(file, lengthBytes);
+    if (leftBytes > 0) ftruncateSync(file, Math.max(0, fstatSync(file).size - leftBytes));
   } finally {
     closeSync(file);
   }

@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "disk/gate.h"
+#include "disk/space_wait.h"
 #include "transport/fuse/protocol.h"
 #include "transport/fuse/requests.h"
 
@@ -96,6 +97,7 @@ Status Session::AddWorker(UniqueFd fd) {
 
 void Session::Serve(Worker& worker) {
   pthread_setname_np(pthread_self(), "keyvol-fuse");
+  const WaitingForSpace waiting_for_space;
   const std::span<std::byte> room = worker.request.bytes().subspan(kRequestStartBytes);
   while (true) {
     const ssize_t request_bytes = read(worker.fd.get(), room.data(), room.size());
@@ -156,6 +158,7 @@ Status Session::Postpone(int fd, std::span<const std::byte> request) {
 
 void Session::ServeHeld(uint64_t node_id, HeldDisk& disk) {
   pthread_setname_np(pthread_self(), "keyvol-fuse");
+  const WaitingForSpace waiting_for_space;
   while (std::optional<HeldRequest> held = NextHeld(node_id, disk)) {
     const std::lock_guard serving(disk.serving);
     StopIfParked();
