@@ -157,6 +157,7 @@ async function openDiskParts(parts: DiskParts, closing: ClosingSteps): Promise<D
     audit: keyStore,
     addon,
     ...(fuse.session === undefined ? {} : { fuse: fuse.session }),
+    host: addon,
     clock,
     warn: (text) => log.warn(text),
   });

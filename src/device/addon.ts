@@ -189,6 +189,25 @@ export interface MountOptions {
   readonly options: string;
 }
 
+/**
+ * What is done to loop devices and to filesystems on directories. Each call can wait on our own
+ * disks for as long as they do not answer.
+ */
+export interface MountHost {
+  /** A loop device with direct I/O on `path`: its name, "/dev/loop3". */
+  attachLoop(options: LoopOptions): Promise<string>;
+  detachLoop(device: string): Promise<void>;
+  mountFilesystem(options: MountOptions): Promise<void>;
+  /** Throws BUSY while files are open, unless `lazy`; INVALID_ARGUMENT when nothing is mounted. */
+  unmountFilesystem(directory: string, lazy: boolean): Promise<void>;
+  syncFilesystem(directory: string): Promise<void>;
+  /** Throws BUSY when it is frozen already. */
+  freezeFilesystem(directory: string): Promise<void>;
+  thawFilesystem(directory: string): Promise<void>;
+  /** Drops every clean page, directory entry and inode of the host. */
+  dropCaches(): Promise<void>;
+}
+
 export type BlockOperation = 'read' | 'write' | 'sync' | 'punch-hole' | 'zero-range';
 
 export interface BlockFault {
@@ -200,7 +219,7 @@ export interface BlockFault {
   readonly pathContains?: string;
 }
 
-export interface Addon {
+export interface Addon extends MountHost {
   setFaultClass(faultClass: new (code: never, message: string) => Error): void;
 
   // secret, wrap
@@ -254,17 +273,8 @@ export interface Addon {
    * INVALID_ARGUMENT, IO_ERROR when it cannot be told.
    */
   notifyServiceManager(message: string): boolean;
-  /** A loop device with direct I/O on `path`: its name, "/dev/loop3". */
-  attachLoop(options: LoopOptions): Promise<string>;
-  detachLoop(device: string): Promise<void>;
-  mountFilesystem(options: MountOptions): Promise<void>;
-  unmountFilesystem(directory: string, lazy: boolean): Promise<void>;
   /** Ends, for ever, every request that waits on a FUSE mount whose server is dead or dying. */
   abortFuseMount(directory: string): Promise<void>;
-  syncFilesystem(directory: string): Promise<void>;
-  freezeFilesystem(directory: string): Promise<void>;
-  thawFilesystem(directory: string): Promise<void>;
-  dropCaches(): Promise<void>;
   /** CLOCK_BOOTTIME in milliseconds. */
   bootTimeMs(): number;
 }

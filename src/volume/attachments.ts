@@ -182,7 +182,7 @@ async function putUp(
   attachedByMount: boolean,
 ): Promise<void> {
   const disk = `${live.kind} ${live.name}`;
-  const mounted = new Mount(context.addon, { disk, directory, readOnly: live.readOnly });
+  const mounted = new Mount(context.host, { disk, directory, readOnly: live.readOnly });
   // Known before it is up, so that a key lost meanwhile takes it down.
   live.mount = mounted;
   try {

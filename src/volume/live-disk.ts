@@ -289,7 +289,7 @@ export class LiveDisk implements Gated {
     this.revokeHandles('own');
     const wasBusy = await mount.downAtOnce().catch(() => true);
     // Its clean pages outlive the unmount while programs hold on to them.
-    if (wasBusy) await this.#context.addon.dropCaches().catch(() => undefined);
+    if (wasBusy) await this.#context.host.dropCaches().catch(() => undefined);
   }
 }
 

@@ -1,5 +1,5 @@
 /** The filesystem of one attached disk on one directory, through a loop device on its FUSE file. */
-import type { Addon } from '../device/index.js';
+import type { MountHost } from '../device/index.js';
 import { Fault } from '../fault.js';
 import {
   assertEmpty,
@@ -23,7 +23,7 @@ export interface MountSettings {
 export class Mount {
   readonly directory: string;
   readonly readOnly: boolean;
-  readonly #addon: Addon;
+  readonly #host: MountHost;
   readonly #disk: string;
   #filesystem: string | undefined;
   #loop: string | undefined;
@@ -32,8 +32,8 @@ export class Mount {
   #freezing: Promise<void> | undefined;
   #tail: Promise<unknown> = Promise.resolve();
 
-  constructor(addon: Addon, settings: MountSettings) {
-    this.#addon = addon;
+  constructor(host: MountHost, settings: MountSettings) {
+    this.#host = host;
     this.#disk = settings.disk;
     this.directory = settings.directory;
     this.readOnly = settings.readOnly;
@@ -58,7 +58,7 @@ export class Mount {
       const present = await probeContent(fusePath);
       if (mkfs !== undefined) assertEmpty(present, this.#disk);
       const filesystem = mkfs ?? assertFilesystem(present, this.#disk);
-      this.#loop = await this.#addon.attachLoop({
+      this.#loop = await this.#host.attachLoop({
         path: fusePath,
         readOnly: this.readOnly,
         sectorBytes: loopSectorBytes(present),
@@ -101,7 +101,7 @@ export class Mount {
   async sync(): Promise<void> {
     if (!this.#mounted) return;
     if (this.#freezing !== undefined) await this.#thaw();
-    await this.#addon.syncFilesystem(this.directory);
+    await this.#host.syncFilesystem(this.directory);
   }
 
   /** Runs `work` while the filesystem is frozen, so that what is below it is clean. */
@@ -118,11 +118,11 @@ export class Mount {
 
   async #freeze(): Promise<void> {
     try {
-      await this.#addon.freezeFilesystem(this.directory);
+      await this.#host.freezeFilesystem(this.directory);
     } catch (error) {
       if (!(error instanceof Fault) || error.code === 'BUSY') throw this.#frozenByOthers(error);
       // Not every filesystem can freeze; what is written out then is what a power cut would leave.
-      await this.#addon.syncFilesystem(this.directory);
+      await this.#host.syncFilesystem(this.directory);
     }
   }
 
@@ -143,14 +143,14 @@ export class Mount {
       () => false,
     );
     // It may have been thawed by someone else, or was only synced: neither is an error.
-    if (froze) await this.#addon.thawFilesystem(this.directory).catch(() => undefined);
+    if (froze) await this.#host.thawFilesystem(this.directory).catch(() => undefined);
   }
 
   async #mount(loop: string, filesystem: string): Promise<void> {
     const options = mountOptions(filesystem, this.readOnly);
     const { directory, readOnly } = this;
     try {
-      await this.#addon.mountFilesystem({ source: loop, directory, filesystem, readOnly, options });
+      await this.#host.mountFilesystem({ source: loop, directory, filesystem, readOnly, options });
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause);
       throw new Fault('IO_ERROR', `cannot mount the ${filesystem} of ${this.#disk}: ${why}`, {
@@ -174,7 +174,7 @@ export class Mount {
   async #unmount(lazy: boolean): Promise<void> {
     await this.#thaw();
     try {
-      await this.#addon.unmountFilesystem(this.directory, lazy);
+      await this.#host.unmountFilesystem(this.directory, lazy);
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       // Someone else has unmounted it: that is what we wanted.
@@ -196,7 +196,7 @@ export class Mount {
   async #releaseLoop(): Promise<void> {
     const loop = this.#loop;
     this.#loop = undefined;
-    if (loop !== undefined) await this.#addon.detachLoop(loop);
+    if (loop !== undefined) await this.#host.detachLoop(loop);
   }
 
   #next<Result>(step: () => Promise<Result>): Promise<Result> {

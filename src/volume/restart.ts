@@ -53,7 +53,7 @@ async function restoreOne(context: DiskContext, record: AttachmentRecord): Promi
   if (record.mountedAt !== null) {
     const { mountedAt: directory, readOnly } = record;
     const settings = { disk: `${disk.kind} ${disk.name}`, directory, readOnly };
-    live.mount = new Mount(context.addon, settings);
+    live.mount = new Mount(context.host, settings);
   }
   // Even if its key does not allow it now: it goes on when the key is enabled again.
   context.watch.register(live);

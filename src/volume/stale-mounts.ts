@@ -1,33 +1,33 @@
 /** What a daemon that was killed leaves in the kernel: filesystems, loop devices, the FUSE mount. */
 import { join } from 'node:path';
-import type { Addon } from '../device/index.js';
+import type { MountHost } from '../device/index.js';
 import { isInside, readLoops, readMounts, realPathOf, type LoopEntry } from './mount-table.js';
 
 /**
  * Unmounts and detaches what a former daemon with the same runtime directory left, and says what it
  * did and could not do. Call it before the FUSE mount is made, while no other daemon works there.
  */
-export async function cleanStaleMounts(runtimeDir: string, addon: Addon): Promise<string[]> {
+export async function cleanStaleMounts(runtimeDir: string, host: MountHost): Promise<string[]> {
   const fuseRoot = join(await realPathOf(runtimeDir), 'disks');
   const loops = (await readLoops()).filter((loop) => isInside(loop.backingFile, fuseRoot));
   const said: string[] = [];
-  for (const loop of loops) said.push(...(await releaseLoop(loop, addon)));
+  for (const loop of loops) said.push(...(await releaseLoop(loop, host)));
   for (const entry of (await readMounts()).reverse()) {
     if (entry.directory !== fuseRoot || !entry.filesystem.startsWith('fuse')) continue;
-    said.push(await attempt(`unmounted ${fuseRoot}`, addon.unmountFilesystem(fuseRoot, true)));
+    said.push(await attempt(`unmounted ${fuseRoot}`, host.unmountFilesystem(fuseRoot, true)));
   }
   return said;
 }
 
-async function releaseLoop(loop: LoopEntry, addon: Addon): Promise<string[]> {
+async function releaseLoop(loop: LoopEntry, host: MountHost): Promise<string[]> {
   const said: string[] = [];
   for (const { directory, source } of (await readMounts()).reverse()) {
     if (source !== loop.device) continue;
     // A frozen filesystem that is unmounted stays frozen and unreachable for ever.
-    await addon.thawFilesystem(directory).catch(() => undefined);
-    said.push(await attempt(`unmounted ${directory}`, addon.unmountFilesystem(directory, true)));
+    await host.thawFilesystem(directory).catch(() => undefined);
+    said.push(await attempt(`unmounted ${directory}`, host.unmountFilesystem(directory, true)));
   }
-  said.push(await attempt(`detached ${loop.device}`, addon.detachLoop(loop.device)));
+  said.push(await attempt(`detached ${loop.device}`, host.detachLoop(loop.device)));
   return said;
 }
 

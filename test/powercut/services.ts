@@ -185,6 +185,7 @@ async function openAll(
     audit: keyStore,
     addon,
     fuse: session satisfies FuseSession,
+    host: addon,
     clock,
     warn,
   });

@@ -70,7 +70,8 @@ export async function startState(directory: string, clock: Clock = realClock): P
   const store = await openStore({ path: join(stateDir, 'disks.db'), migrations: diskMigrations });
   const warnings: string[] = [];
   const warn = (text: string): number => warnings.push(text);
-  const disks = openDisks({ stateDir, runtimeDir, store, keys, audit, addon, fuse, clock, warn });
+  const services = { store, keys, audit, addon, fuse, host: addon };
+  const disks = openDisks({ stateDir, runtimeDir, ...services, clock, warn });
   const recovery = [...cleaned, ...(await disks.restore())];
   let stopped: Promise<void> | undefined;
   const stop = async (): Promise<void> => {
