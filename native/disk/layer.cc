@@ -45,11 +45,9 @@ Status Layer::Open(const LayerOptions& options, bool takes_writes, std::shared_p
   std::unique_ptr<BlockFile> file;
   RETURN_IF_ERROR(
       BlockFile::Open(options.path, takes_writes, kDataOffsetBytes + options.size_bytes, &file));
-  if (takes_writes) {
-    const Status synced = file->Sync();
-    file->DropCache();
-    RETURN_IF_ERROR(synced);
-  }
+  const Status synced = takes_writes ? file->Sync() : Status::Ok();
+  file->DropCache();
+  RETURN_IF_ERROR(synced);
   std::unique_ptr<XtsCipher> cipher;
   RETURN_IF_ERROR(XtsCipher::Create(options.data_key, &cipher));
   layer->reset(new Layer(options, takes_writes, std::move(file)));

@@ -36,8 +36,9 @@ class Layer {
   };
 
   // A layer that takes writes is synced first, so that what the file tells about its holes can be
-  // trusted for every group that has not been written since; and its page cache is dropped, for
-  // after a failed sync that cache shows data as clean which never reached the disk.
+  // trusted for every group that has not been written since. The page cache of any is dropped, for
+  // after a failed sync it shows data as clean which never reached the disk: of one that was the
+  // top then and is below, or attached read-only, now too.
   static Status Open(const LayerOptions& options, bool takes_writes, std::shared_ptr<Layer>* layer);
 
   uint64_t sectors() const { return map_.sectors(); }
