@@ -1,8 +1,6 @@
 // `mountFuse` and the FuseSession of src/device/addon.ts.
 #include <napi.h>
-#include <sys/stat.h>
 
-#include <cerrno>
 #include <chrono>
 #include <memory>
 #include <string>
@@ -14,6 +12,7 @@
 #include "binding/handles.h"
 #include "binding/registry.h"
 #include "host/fuse_mount.h"
+#include "transport/fuse/negotiation.h"
 #include "transport/fuse/protocol.h"
 #include "transport/fuse/session.h"
 #include "transport/fuse/tree.h"
@@ -38,12 +37,8 @@ struct FuseMount {
 Status Mount(FuseMountRequest request, FuseMount* mount) {
   std::vector<UniqueFd> fds;
   RETURN_IF_ERROR(MountFuse(request, &fds));
-  Status status = fuse::Session::Start(std::move(fds), mount->tree, &mount->session);
-  // The first request is answered only after the handshake with the kernel.
-  struct stat root = {};
-  if (status.ok() && stat(request.directory.c_str(), &root) != 0) {
-    status = Status::FromErrno(errno, "serve FUSE on " + request.directory);
-  }
+  Status status = fuse::AnswerInit(fds.front().get());
+  if (status.ok()) status = fuse::Session::Start(std::move(fds), mount->tree, &mount->session);
   if (!status.ok()) static_cast<void>(UnmountFuse(request.directory));
   return status;
 }

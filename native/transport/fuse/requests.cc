@@ -41,7 +41,6 @@ constexpr Operation kOperations[] = {
     {FUSE_OPENDIR, sizeof(fuse_open_in), HandleOpendir},
     {FUSE_READDIR, sizeof(fuse_read_in), HandleReaddir},
     {FUSE_RELEASEDIR, 0, HandleSuccess},
-    {FUSE_INIT, offsetof(fuse_init_in, flags2), HandleInit},
     {FUSE_DESTROY, 0, HandleSuccess},
     {FUSE_FORGET, 0, HandleNoAnswer},
     {FUSE_BATCH_FORGET, 0, HandleNoAnswer},

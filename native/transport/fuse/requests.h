@@ -63,7 +63,6 @@ void Dispatch(Tree& tree, const Request& request, Reply& reply);
 // The operations, by what they touch: requests_meta.cc and requests_io.cc.
 using Handler = void (*)(Tree& tree, const Request& request, Reply& reply);
 
-void HandleInit(Tree& tree, const Request& request, Reply& reply);
 void HandleLookup(Tree& tree, const Request& request, Reply& reply);
 void HandleGetattr(Tree& tree, const Request& request, Reply& reply);
 void HandleSetattr(Tree& tree, const Request& request, Reply& reply);

@@ -17,8 +17,6 @@ constexpr uint64_t kStatUnitBytes = 512;
 // How long the kernel may keep the two directories; files are asked for afresh every time, since
 // their names and sizes can change.
 constexpr uint64_t kDirectoryValidSeconds = 3600;
-// Requests the kernel keeps under way at once for asynchronous I/O.
-constexpr uint16_t kMaxBackground = 64;
 
 uint64_t ValidSeconds(const Node& node) { return node.disk ? 0 : kDirectoryValidSeconds; }
 
@@ -72,37 +70,7 @@ bool AppendEntry(const DirectoryEntry& entry, uint64_t next_offset, std::span<st
   return true;
 }
 
-uint64_t SupportedFlags() {
-  return FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_ASYNC_DIO | FUSE_PARALLEL_DIROPS |
-         FUSE_MAX_PAGES | FUSE_INIT_EXT | kDirectIoAllowMmap;
-}
-
-uint64_t OfferedFlags(const fuse_init_in& in, size_t body_bytes) {
-  const bool extended = (in.flags & FUSE_INIT_EXT) != 0 && body_bytes >= sizeof in;
-  return in.flags | (extended ? static_cast<uint64_t>(in.flags2) << 32 : 0);
-}
-
 }  // namespace
-
-void HandleInit(Tree&, const Request& request, Reply& reply) {
-  const auto& in = request.As<fuse_init_in>();
-  fuse_init_out out = {};
-  out.major = FUSE_KERNEL_VERSION;
-  out.minor = FUSE_KERNEL_MINOR_VERSION;
-  // A kernel with a newer major version asks again with ours.
-  if (in.major > FUSE_KERNEL_VERSION) return reply.SendStruct(out);
-  if (in.major < FUSE_KERNEL_VERSION || in.minor < kOldestMinorVersion) return reply.Errno(EPROTO);
-  const uint64_t flags = OfferedFlags(in, request.body.size()) & SupportedFlags();
-  out.flags = static_cast<uint32_t>(flags);
-  out.flags2 = static_cast<uint32_t>(flags >> 32);
-  out.max_readahead = in.max_readahead;
-  out.max_background = kMaxBackground;
-  out.congestion_threshold = kMaxBackground * 3 / 4;
-  out.max_write = kMaxPayloadBytes;
-  out.max_pages = kMaxPages;
-  out.time_gran = 1;
-  reply.SendStruct(out);
-}
 
 void HandleLookup(Tree& tree, const Request& request, Reply& reply) {
   const std::optional<Node> node = tree.FindChild(request.header.nodeid, request.Name());
