@@ -58,6 +58,11 @@ Napi::Value HardenProcessSync(const Napi::CallbackInfo& info) {
   return status.ok() ? info.Env().Undefined() : ThrowFault(info.Env(), status);
 }
 
+Napi::Value KeepAliveUnderPressureSync(const Napi::CallbackInfo& info) {
+  KeepAliveUnderPressure();
+  return info.Env().Undefined();
+}
+
 Napi::Value BootTimeMsSync(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(BootTimeMs()));
 }
@@ -73,6 +78,7 @@ void InitHostBinding(Napi::Env env, Napi::Object exports) {
   exports.Set("thawFilesystem", Napi::Function::New(env, OnPathAsync<ThawFilesystem>));
   exports.Set("dropCaches", Napi::Function::New(env, DropCachesAsync));
   exports.Set("hardenProcess", Napi::Function::New(env, HardenProcessSync));
+  exports.Set("keepAliveUnderPressure", Napi::Function::New(env, KeepAliveUnderPressureSync));
   exports.Set("bootTimeMs", Napi::Function::New(env, BootTimeMsSync));
 }
 

@@ -23,8 +23,8 @@ class WaitingForSpace {
 };
 
 // One disk's pause. Requests wait outside the gate and without locks, so that reads, a cut-off and
-// a close never wait for them: what they are refused with then ends the wait. Syncs do not wait: one
-// that finds no space has lost pages, and counts as failed for good.
+// a close never wait for them: what they are refused with then ends the wait. Syncs do not wait:
+// one that finds no space has lost pages, and counts as failed for good.
 class SpaceWait {
  public:
   // Calls attempt() until it ends with something else than a full filesystem: at once on threads

@@ -1,11 +1,15 @@
 #include "host/hardening.h"
 
+#include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <ctime>
+
+#include "unique_fd.h"
 
 namespace keyvol {
 
@@ -17,6 +21,13 @@ Status HardenProcess() {
   if (setrlimit(RLIMIT_CORE, &no_core) != 0) return Status::FromErrno(errno, "forbid core dumps");
   umask(077);
   return Status::Ok();
+}
+
+void KeepAliveUnderPressure() {
+  if (geteuid() != 0) return;
+  static_cast<void>(prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0));
+  const UniqueFd fd(open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
+  if (fd.valid()) static_cast<void>(!write(fd.get(), "-1000", 5));
 }
 
 int64_t BootTimeMs() {

@@ -4,6 +4,7 @@ import { addon } from '../device/index.js';
 
 beginAgainAsMeant();
 addon.hardenProcess();
+addon.keepAliveUnderPressure();
 // Without a listener Node answers this signal by opening its inspector to every local user.
 process.on('SIGUSR1', () => undefined);
 // A report holds the environment, and lands in the current directory.

@@ -262,6 +262,11 @@ export interface Addon extends MountHost {
   /** PR_SET_DUMPABLE 0, RLIMIT_CORE 0, umask 077. Call first in a process that meets keys. */
   hardenProcess(): void;
   /**
+   * PR_SET_IO_FLUSHER and an oom_score_adj of -1000: the kernel writes memory out through this
+   * process, which must neither wait for that nor be killed for it. Does nothing unless root.
+   */
+  keepAliveUnderPressure(): void;
+  /**
    * Takes an exclusive lock on a file, made if missing, until the process ends; answers with its
    * descriptor, which stays open. Throws BUSY when another process holds it.
    */

@@ -1,9 +1,10 @@
 // A process that holds keys must not open doors that Node opens for every other program.
+import { execFileSync } from 'node:child_process';
 import { readFileSync, readlinkSync, readdirSync } from 'node:fs';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
-import { startDaemon } from '../support/daemon.js';
+import { daemonMain, startDaemon } from '../support/daemon.js';
 import { isRoot, tempDirectory } from '../support/temp.js';
 
 // Real daemons, one after the other, on a machine that may have other things to do.
@@ -35,6 +36,17 @@ t.test('it dumps no core, and its files are its owner’s only', { skip: !isRoot
   const limits = readFileSync(`/proc/${String(pid)}/limits`, 'latin1');
   t.match(limits, /Max core file size +0 +0 /);
   t.match(readFileSync(`/proc/${String(pid)}/status`, 'latin1'), /^Umask:\s0077$/m);
+});
+
+// Traced and not looked up afterwards: both need CAP_SYS_RESOURCE, which a container's root lacks.
+t.test('it asks for what I/O processes need under pressure', { skip: !isRoot }, (t) => {
+  const trace = join(tempDirectory(t), 'trace');
+  const options = ['-f', '-qq', '-e', 'trace=prctl,write', '-o', trace];
+  execFileSync('strace', [...options, process.execPath, daemonMain, '--version']);
+  const calls = readFileSync(trace, 'utf8');
+  t.match(calls, /prctl\((PR_SET_IO_FLUSHER|0x39[^,]*), 1, 0, 0, 0\)/);
+  t.match(calls, /write\(\d+, "-1000", 5\)/, 'oom_score_adj');
+  t.end();
 });
 
 t.test('no secret is among its arguments or in its environment', async (t) => {
