@@ -16,7 +16,7 @@ import { keysDatabaseMigrations } from '../../dist/kms/migrations.js';
 import { openDatabase } from '../../dist/store/database.js';
 import { openStore } from '../../dist/store/open.js';
 import { Reserve } from '../../dist/store/reserve.js';
-import type { SqlValue, Statement, Store, StoreOptions } from '../../dist/store/store.js';
+import type { Backlog, SqlValue, Statement, Store, StoreOptions } from '../../dist/store/store.js';
 
 export const caller = { principal: 'power-cut' };
 
@@ -104,6 +104,10 @@ class ThreadlessStore implements Store {
   scrub(): Promise<void> {
     this.#database.pragma('wal_checkpoint(TRUNCATE)');
     return Promise.resolve();
+  }
+
+  backlog(): Backlog {
+    return { waiting: 0, oldestMs: 0 };
   }
 
   close(): Promise<void> {
