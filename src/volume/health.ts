@@ -6,12 +6,14 @@ import type { DiskContext } from './context.js';
 import type { LiveDisk } from './live-disk.js';
 import { fullCure, fullReason } from './space-watch.js';
 
+/**
+ * `locked`: its key keeps it closed, nothing is lost and it goes on by itself. `paused`: writes wait
+ * for space, and go on by themselves. `failed`: someone must do something.
+ */
+export const healthStates = ['ok', 'locked', 'paused', 'failed'] as const;
+
 export interface DiskHealth {
-  /**
-   * `locked`: its key keeps it closed, nothing is lost and it goes on by itself. `paused`: writes
-   * wait for space, and go on by themselves. `failed`: someone must do something.
-   */
-  readonly state: 'ok' | 'locked' | 'paused' | 'failed';
+  readonly state: (typeof healthStates)[number];
   readonly reason?: string;
   readonly cure?: string;
 }

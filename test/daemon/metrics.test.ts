@@ -3,7 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { open } from 'node:fs/promises';
 import t from 'tap';
 import { exposition } from '../../dist/api/routes/exposition.js';
-import { rawRequest } from '../support/api.js';
+import { healthStates } from '../../dist/volume/health.js';
+import { rawRequest, startApi } from '../support/api.js';
 import { startDaemon, type TestDaemon } from '../support/daemon.js';
 import { eventually } from '../support/wait.js';
 
@@ -138,6 +139,26 @@ t.test(
     t.end();
   },
 );
+
+t.test('whatever health a disk has, one state of it is 1', async (t) => {
+  const measures = () => healthStates.map((health) => ({ name: health, kind: 'volume', health }));
+  const { socketPath } = await startApi(t, {
+    disks: {
+      measures,
+      counts: () => ({ volumes: 4, images: 0, snapshots: 0, attached: 4, mounted: 0 }),
+      unwell: () => [],
+    },
+    audit: { backlog: () => ({ waiting: 0, oldestMs: 0 }), lastSequence: () => 0 },
+    daemon: { usage: () => ({ rssBytes: 1, cpuSeconds: 1, openFds: 1 }) },
+  });
+  const samples = parse((await rawRequest(socketPath, 'GET', '/metrics')).text);
+  for (const disk of healthStates) {
+    for (const state of healthStates) {
+      const value = valueOf(samples, 'keyvol_disk_health', { disk, state });
+      t.equal(value, Number(disk === state), `${disk} is ${state}`);
+    }
+  }
+});
 
 t.test('it is alive and ready while it serves', async (t) => {
   const { socketPath } = await startDaemon(t, { fuseDriver: 'none' });

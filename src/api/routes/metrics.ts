@@ -1,4 +1,5 @@
 /** What `/metrics` tells; docs/observability.md explains each. */
+import { healthStates } from '../../volume/health.js';
 import type { DiskMeasures } from '../../volume/measures.js';
 import { exposition, type Family, type HistogramSample, type Sample } from './exposition.js';
 import type { Services } from './route.js';
@@ -8,7 +9,6 @@ type OperationCounts = Operations[keyof Operations];
 
 const keyStates = ['enabled', 'disabled', 'pending-deletion', 'pending-import'] as const;
 const gateStates = ['open', 'held', 'closed'] as const;
-const healthStates = ['ok', 'locked', 'failed'] as const;
 const operations = ['read', 'write', 'flush', 'discard'] as const;
 
 /** Everything, in the text format of Prometheus. */
