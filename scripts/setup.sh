@@ -3,6 +3,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+trap 'exit 130' INT # or a Ctrl-C at npm would look like one of its failures
+
 say() { echo "setup: $*"; }
 die() { echo "setup: error: $*" >&2; exit 1; }
 
@@ -35,9 +37,9 @@ install_debian_packages() {
   fi
   say "installing Debian packages: $missing"
   export DEBIAN_FRONTEND=noninteractive
-  apt-get update -q
+  apt-get -o Acquire::Retries=3 update -q
   # shellcheck disable=SC2086 # one word a package
-  apt-get install -q --yes --no-install-recommends $missing
+  apt-get -o Acquire::Retries=3 install -q --yes --no-install-recommends $missing
 }
 
 # The addon and better-sqlite3 are built against the headers that came with this very Node;
@@ -65,7 +67,15 @@ install_npm_packages() {
   fi
   if [ "$(cat "$stamp_file" 2>/dev/null)" = "$(modules_stamp)" ]; then return 0; fi
   say 'installing npm packages (better-sqlite3 is built from source: about 80 s)'
-  npm ci --no-audit --no-fund
+  # A registry that stalls is asked again after a minute, not after npm's five.
+  export npm_config_fetch_timeout=60000 npm_config_fetch_retries=4
+  local try
+  for try in 1 2 3; do
+    npm ci --no-audit --no-fund && break
+    [ "$try" -lt 3 ] || die 'npm ci failed three times; see its messages above, and its debug log'
+    say 'npm ci failed; trying again'
+    sleep 5
+  done
   [ -e node_modules/better-sqlite3/build/Release/better_sqlite3.node ] ||
     die 'npm did not build better-sqlite3; see the messages of npm above'
   [ -d node_modules/fuse-native ] ||
