@@ -24,10 +24,10 @@ const shape = {
   seed,
   operations: length,
   startDepth: 68,
-  verbs: 18,
-  keys: 2,
+  verbs: 30,
+  keys: 4,
   faults: 8,
-  kills: 24,
+  kills: 60,
 };
 
 async function runNew(t: Teardown, operations: readonly TreeOperation[]): Promise<TreeReport> {

@@ -126,7 +126,7 @@ const verbs: readonly (readonly [name: string, weight: number, make: Make])[] = 
   ['delete image', 8, (r) => ({ do: 'delete', disk: someImage(r) })],
   ['delete volume', 12, (r) => ({ do: 'delete', disk: someVolume(r) })],
   ['attach', 60, (r) => ({ do: 'attach', disk: someAttachable(r), readOnly: r.below(8) === 0 })],
-  ['detach', 14, (r) => ({ do: 'detach', disk: someAttachable(r) })],
+  ['detach', 30, (r) => ({ do: 'detach', disk: someAttachable(r) })],
 ];
 
 const someVerb: Make = (random) => random.weighted(verbs)[2](random);
@@ -138,16 +138,9 @@ function someCheck(random: ModelRandom): TreeOperation {
 
 function someKeyChange(random: ModelRandom): SimpleOperation {
   // What gives a key back comes more often, so that most disks can be used most of the time.
-  const actions = [
-    'disable',
-    'schedule',
-    'cancel',
-    'enable',
-    'enable',
-    'cancel',
-    'enable',
-  ] as const;
-  return { do: 'key', key: random.below(keySlots), action: random.pick(actions) };
+  const dice = random.below(12);
+  const action = dice === 0 ? 'disable' : dice === 1 ? 'schedule' : dice < 6 ? 'cancel' : 'enable';
+  return { do: 'key', key: random.below(keySlots), action };
 }
 
 function someRange(random: ModelRandom): { offset: number; length: number } {

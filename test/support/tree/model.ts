@@ -5,6 +5,7 @@
 import { maxStackDepth } from '../../../dist/disk/lineage.js';
 import { type Content, filled } from './content.js';
 import {
+  isIo,
   kindOf,
   sectorBytes,
   volumeOf,
@@ -94,6 +95,21 @@ export class TreeModel {
     this.keys = Array.from({ length: keyCount }, () => 'enabled');
   }
 
+  /**
+   * Names what is there in place of what is not, most of the time: I/O goes to a disk that is
+   * attached, copies are made of one that exists.
+   */
+  aimed(operation: SimpleOperation): SimpleOperation {
+    if (isIo(operation)) {
+      if (this.disks.get(operation.disk)?.attachment !== undefined) return operation;
+      const names = this.attached().map(({ name }) => name);
+      return { ...operation, disk: oneOf(names, operation.disk) };
+    }
+    if ('source' in operation) return { ...operation, source: this.#there(operation.source) };
+    if (operation.do !== 'rollback' && operation.do !== 'detach') return operation;
+    return { ...operation, disk: this.#there(operation.disk) };
+  }
+
   /** "done", the code it is refused with, or "skip" when the run leaves it out. */
   expected(operation: SimpleOperation): string {
     if (this.#isLeftOut(operation)) return 'skip';
@@ -155,6 +171,14 @@ export class TreeModel {
 
   nextKeyState(key: number, action: KeyAction): ModelKeyState | { refused: string } {
     return keyChanges[action][this.keys[key] ?? 'enabled'];
+  }
+
+  #there(name: DiskName): DiskName {
+    if (this.disks.has(name) || name.endsWith('0')) return name;
+    return oneOf(
+      [...this.disks.keys()].filter((other) => kindOf(other) === kindOf(name)),
+      name,
+    );
   }
 
   #isLeftOut(operation: SimpleOperation): boolean {
@@ -312,6 +336,11 @@ export class TreeModel {
     const offset = operation.offset % sizeBytes;
     return { offset, length: Math.min(operation.length, sizeBytes - offset) };
   }
+}
+
+/** The one that `name` stands for; `name` itself if there are none. */
+function oneOf(names: readonly DiskName[], name: DiskName): DiskName {
+  return names[Number(name.slice(-1)) % names.length] ?? name;
 }
 
 /** Top first. */

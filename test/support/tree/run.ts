@@ -85,7 +85,7 @@ class TreeRun {
     if (operation.do === 'check') return this.#check(operation.disk);
     if (operation.do === 'restart') return this.#restart();
     if (operation.do === 'kill') return this.#kill(operation.rush, operation.afterMs);
-    const simple = operation.do === 'fault' ? operation.during : operation;
+    const simple = this.#model.aimed(operation.do === 'fault' ? operation.during : operation);
     const expected = this.#model.expected(simple);
     this.#count(`${simple.do} ${expected}`);
     if (expected === 'skip') return;
@@ -334,14 +334,16 @@ class TreeRun {
   /** Those that can be done at once and whose order makes no difference. */
   #independent(rush: readonly SimpleOperation[]): SimpleOperation[] {
     const named = new Set<DiskName>();
-    return rush.filter((operation) => {
-      const names = namesOf(operation);
-      if (operation.do === 'key' || names.some((name) => named.has(name))) return false;
-      // What is deleted may keep others from being made.
-      if (this.#model.expected(operation) !== 'done') return false;
-      for (const name of names) named.add(name);
-      return true;
-    });
+    return rush
+      .map((operation) => this.#model.aimed(operation))
+      .filter((operation) => {
+        const names = namesOf(operation);
+        if (operation.do === 'key' || names.some((name) => named.has(name))) return false;
+        // What is deleted may keep others from being made.
+        if (this.#model.expected(operation) !== 'done') return false;
+        for (const name of names) named.add(name);
+        return true;
+      });
   }
 
   /** Whether the records show what a verb does, though nobody heard of its end. */
