@@ -1,8 +1,12 @@
 // `mountFuse` and the FuseSession of src/device/addon.ts.
 #include <napi.h>
+#include <poll.h>
 
 #include <chrono>
+#include <iterator>
 #include <memory>
+#include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -12,6 +16,9 @@
 #include "binding/handles.h"
 #include "binding/registry.h"
 #include "host/fuse_mount.h"
+#include "host/packets.h"
+#include "transport/fuse/holder_messages.h"
+#include "transport/fuse/ledger.h"
 #include "transport/fuse/negotiation.h"
 #include "transport/fuse/protocol.h"
 #include "transport/fuse/session.h"
@@ -26,27 +33,115 @@ using std::chrono::milliseconds;
 constexpr int kMaxThreads = 16;
 constexpr milliseconds kEndTimeout(10000);
 constexpr milliseconds kParkTimeout(1000);
+constexpr milliseconds kHolderTimeout(10000);
+constexpr milliseconds kForEver(1000LL * 86400 * 20);  // what poll(2) can wait
 
 // A mount and what serves it, without JavaScript.
 struct FuseMount {
   std::string mount_point;
-  std::shared_ptr<fuse::Tree> tree = std::make_shared<fuse::Tree>();
+  std::string holder_path;  // empty when the mount ends with this process
+  UniqueFd holder;
+  bool kept = false;  // it was mounted before, and requests may wait that nobody has answered
+  std::shared_ptr<fuse::Ledger> ledger;
+  std::shared_ptr<fuse::Tree> tree;
   std::shared_ptr<fuse::Session> session;
 };
 
-Status Mount(FuseMountRequest request, FuseMount* mount) {
-  std::vector<UniqueFd> fds;
-  RETURN_IF_ERROR(MountFuse(request, &fds));
-  Status status = fuse::AnswerInit(fds.front().get());
-  if (status.ok()) status = fuse::Session::Start(std::move(fds), mount->tree, &mount->session);
+// A ledger and the mount's descriptors, in this order.
+using FuseFds = std::vector<UniqueFd>;
+
+Status MountHere(const FuseMountRequest& request, FuseFds* fds) {
+  UniqueFd memory;
+  RETURN_IF_ERROR(fuse::Ledger::Create(&memory));
+  std::vector<UniqueFd> mount_fds;
+  RETURN_IF_ERROR(MountFuse(request, &mount_fds));
+  const Status status = fuse::AnswerInit(mount_fds.front().get());
   if (!status.ok()) static_cast<void>(UnmountFuse(request.directory));
+  fds->push_back(std::move(memory));
+  fds->insert(fds->end(), std::make_move_iterator(mount_fds.begin()),
+              std::make_move_iterator(mount_fds.end()));
   return status;
 }
 
-Status Unmount(const FuseMount& mount) {
-  RETURN_IF_ERROR(UnmountFuse(mount.mount_point));
+Status AskHolder(const UniqueFd& holder, const std::string& message, std::span<const int> fds,
+                 milliseconds timeout, Packet* answer) {
+  RETURN_IF_ERROR(SendPacket(holder, message, fds));
+  RETURN_IF_ERROR(ReceivePacket(holder, timeout, answer));
+  const std::vector<std::string> fields = fuse::Fields(answer->bytes);
+  return fields[0] == fuse::kFailed ? fuse::StatusOf(fields) : Status::Ok();
+}
+
+// On a connection of its own: what it waits for may take any time.
+Status AskOnce(const std::string& holder_path, const std::vector<std::string>& fields,
+               std::string* result = nullptr) {
+  UniqueFd holder;
+  RETURN_IF_ERROR(ConnectForPackets(holder_path, &holder));
+  Packet answer;
+  RETURN_IF_ERROR(AskHolder(holder, fuse::Joined(fields), {}, kForEver, &answer));
+  const std::vector<std::string> done = fuse::Fields(answer.bytes);
+  if (result != nullptr && done.size() > 1) *result = done[1];
+  return Status::Ok();
+}
+
+Status Claim(const FuseMountRequest& request, FuseMount* mount, FuseFds* fds) {
+  RETURN_IF_ERROR(ConnectForPackets(mount->holder_path, &mount->holder));
+  const std::string claim =
+      fuse::Joined({fuse::kClaim, request.directory, std::to_string(request.descriptors),
+                    request.allow_other ? "1" : "0", std::to_string(request.max_read_bytes)});
+  Packet answer;
+  RETURN_IF_ERROR(AskHolder(mount->holder, claim, {}, kHolderTimeout, &answer));
+  mount->kept = answer.bytes == fuse::kKept;
+  *fds = std::move(answer.fds);
+  if (fds->size() >= 2) return Status::Ok();
+  return Status::Error(Code::kInternal, "the holder's answer is not understood");
+}
+
+Status Mount(const FuseMountRequest& request, FuseMount* mount) {
+  FuseFds fds;
+  RETURN_IF_ERROR(mount->holder_path.empty() ? MountHere(request, &fds)
+                                             : Claim(request, mount, &fds));
+  RETURN_IF_ERROR(fuse::Ledger::Map(std::move(fds.front()), &mount->ledger));
+  fds.erase(fds.begin());
+  mount->tree = std::make_shared<fuse::Tree>(mount->ledger);
+  RETURN_IF_ERROR(fuse::Session::Create(std::move(fds), mount->tree, &mount->session));
+  if (!mount->kept) return Status::Ok();
+  const Status status = mount->session->AskToResend();
+  if (status.code() != Code::kUnsupported) return status;
+  // Its requests would wait for ever: the holder finds it aborted, and whoever starts again mounts
+  // afresh.
+  RETURN_IF_ERROR(UnmountFuse(request.directory));
+  return Status::Error(Code::kNotFound, "the mount could not be kept: " + status.message());
+}
+
+Status Unmount(FuseMount& mount) {
+  if (mount.holder.valid()) {
+    Packet answer;
+    RETURN_IF_ERROR(AskHolder(mount.holder, fuse::kUnmount, {}, kHolderTimeout, &answer));
+    unlink(mount.holder_path.c_str());
+  } else {
+    RETURN_IF_ERROR(UnmountFuse(mount.mount_point));
+  }
   if (mount.session->WaitForEnd(kEndTimeout)) return Status::Ok();
   return Status::Error(Code::kBusy, mount.mount_point + " is detached, but still in use");
+}
+
+// A new holder gets what the one had that is gone.
+Status Entrust(FuseMount& mount) {
+  mount.holder.Reset();
+  UniqueFd holder;
+  RETURN_IF_ERROR(ConnectForPackets(mount.holder_path, &holder));
+  std::vector<int> fds = mount.session->fds();
+  fds.insert(fds.begin(), mount.ledger->fd());
+  Packet answer;
+  RETURN_IF_ERROR(AskHolder(holder, fuse::Joined({fuse::kAdopt, mount.mount_point}), fds,
+                            kHolderTimeout, &answer));
+  mount.holder = std::move(holder);
+  return Status::Ok();
+}
+
+bool IsHeld(const FuseMount& mount) {
+  struct pollfd holder = {.fd = mount.holder.get(), .events = 0, .revents = 0};
+  return mount.holder.valid() && poll(&holder, 1, 0) >= 0 && (holder.revents & POLLHUP) == 0;
 }
 
 fuse::FileSpec SpecOf(const Napi::Object& file) {
@@ -86,9 +181,12 @@ class FuseSessionHandle : public Napi::ObjectWrap<FuseSessionHandle> {
     using Self = FuseSessionHandle;
     Constructor() = Napi::Persistent(DefineClass(
         env, "FuseSession",
-        {InstanceAccessor<&Self::MountPoint>("mountPoint"), InstanceMethod<&Self::Add>("add"),
-         InstanceMethod<&Self::Rename>("rename"), InstanceMethod<&Self::Remove>("remove"),
-         InstanceMethod<&Self::OpenHandles>("openHandles"),
+        {InstanceAccessor<&Self::MountPoint>("mountPoint"), InstanceAccessor<&Self::IsKept>("kept"),
+         InstanceAccessor<&Self::IsHeldNow>("isHeld"), InstanceMethod<&Self::Keep>("keep"),
+         InstanceMethod<&Self::ServeNow>("serve"), InstanceMethod<&Self::SettleAsync>("settle"),
+         InstanceMethod<&Self::EntrustAsync>("entrust"), InstanceMethod<&Self::ParkAsync>("park"),
+         InstanceMethod<&Self::Add>("add"), InstanceMethod<&Self::Rename>("rename"),
+         InstanceMethod<&Self::Remove>("remove"), InstanceMethod<&Self::OpenHandles>("openHandles"),
          InstanceMethod<&Self::SetExclusive>("setExclusive"),
          InstanceMethod<&Self::RevokeHandles>("revokeHandles"),
          InstanceMethod<&Self::DropMappedPages>("dropMappedPages"),
@@ -114,6 +212,44 @@ class FuseSessionHandle : public Napi::ObjectWrap<FuseSessionHandle> {
 
   Napi::Value Finish(Napi::Env env, const Status& status) {
     return status.ok() ? env.Undefined() : ThrowFault(env, status);
+  }
+
+  Napi::Value IsKept(const Napi::CallbackInfo& info) {
+    return Napi::Boolean::New(info.Env(), mount_->kept);
+  }
+
+  Napi::Value IsHeldNow(const Napi::CallbackInfo& info) {
+    return Napi::Boolean::New(info.Env(), IsHeld(*mount_));
+  }
+
+  Napi::Value Keep(const Napi::CallbackInfo& info) {
+    const Napi::Array ids = info[0].As<Napi::Array>();
+    std::set<std::string> kept;
+    for (uint32_t i = 0; i < ids.Length(); ++i) kept.insert(StringOf(ids.Get(i)));
+    mount_->tree->Keep(kept);
+    return info.Env().Undefined();
+  }
+
+  Napi::Value ServeNow(const Napi::CallbackInfo& info) {
+    return Finish(info.Env(), mount_->session->Serve());
+  }
+
+  Napi::Value SettleAsync(const Napi::CallbackInfo& info) {
+    return RunOnThread(info.Env(), [mount = mount_] {
+      return mount->holder_path.empty() ? Status::Ok()
+                                        : AskOnce(mount->holder_path, {fuse::kSettle});
+    });
+  }
+
+  Napi::Value EntrustAsync(const Napi::CallbackInfo& info) {
+    return RunOnThread(info.Env(), [mount = mount_] { return Entrust(*mount); });
+  }
+
+  Napi::Value ParkAsync(const Napi::CallbackInfo& info) {
+    return RunOnThread(info.Env(), [mount = mount_] {
+      mount->session->Park(kParkTimeout);
+      return Status::Ok();
+    });
   }
 
   Napi::Value Add(const Napi::CallbackInfo& info) {
@@ -183,6 +319,7 @@ Napi::Value MountFuseAsync(const Napi::CallbackInfo& info) {
   }
   auto mount = std::make_shared<FuseMount>();
   mount->mount_point = StringOf(options.Get("mountPoint"));
+  if (options.Has("holder")) mount->holder_path = StringOf(options.Get("holder"));
   FuseMountRequest request = {.directory = mount->mount_point,
                               .descriptors = static_cast<int>(threads),
                               .allow_other = BoolOf(options.Get("allowOther")),
@@ -196,8 +333,22 @@ Napi::Value MountFuseAsync(const Napi::CallbackInfo& info) {
       });
 }
 
+Napi::Value AskHolderAsync(const Napi::CallbackInfo& info) {
+  const Napi::Array words = info[1].As<Napi::Array>();
+  std::vector<std::string> fields;
+  for (uint32_t i = 0; i < words.Length(); ++i) fields.push_back(StringOf(words.Get(i)));
+  auto result = std::make_shared<std::string>();
+  return RunOnThread(
+      info.Env(),
+      [path = StringOf(info[0]), fields = std::move(fields), result] {
+        return AskOnce(path, fields, result.get());
+      },
+      [result](Napi::Env env) { return Napi::String::New(env, *result); });
+}
+
 void InitFuseBinding(Napi::Env env, Napi::Object exports) {
   FuseSessionHandle::Define(env);
+  exports.Set("askHolder", Napi::Function::New(env, AskHolderAsync));
   exports.Set("mountFuse", Napi::Function::New(env, MountFuseAsync));
 }
 

@@ -112,6 +112,12 @@ Status MountFuse(const FuseMountRequest& request, std::vector<UniqueFd>* fds) {
   return Status::Ok();
 }
 
+Status UnmountIdleFuse(const std::string& directory) {
+  if (geteuid() != 0) return UnmountByFusermount(directory, false);
+  if (umount2(directory.c_str(), UMOUNT_NOFOLLOW) == 0 || errno == EINVAL) return Status::Ok();
+  return Status::FromErrno(errno, "unmount " + directory);
+}
+
 Status UnmountFuse(const std::string& directory) {
   return geteuid() == 0 ? UnmountAsRoot(directory) : UnmountAsUser(directory);
 }

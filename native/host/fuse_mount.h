@@ -27,6 +27,9 @@ Status MountFuse(const FuseMountRequest& request, std::vector<UniqueFd>* fds);
 // where fusectl is mounted; elsewhere the connection ends with its last user. Not mounted is ok.
 Status UnmountFuse(const std::string& directory);
 
+// Unmounts, unless files on it are open: kBusy, and nothing changes. Not mounted is ok.
+Status UnmountIdleFuse(const std::string& directory);
+
 }  // namespace keyvol
 
 #endif  // KEYVOL_HOST_FUSE_MOUNT_H_

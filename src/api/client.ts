@@ -32,7 +32,8 @@ class HttpClient implements DaemonClient {
   }
 
   status = () => this.#get<StatusView>(apiPath('status'));
-  shutdown = () => this.#post<undefined>(apiPath('shutdown'));
+  shutdown = (options: { keep_mounts?: boolean } = {}) =>
+    this.#post<undefined>(apiPath('shutdown'), options);
 
   createKey = (key: { name: string; description?: string; origin?: 'kms' | 'external' }) =>
     this.#post<KeyView>(apiPath('keys'), key);

@@ -247,6 +247,7 @@ export const deletionSchedule = strictObject({
 });
 export const volumeSettings = strictObject({ on_key_loss: onKeyLoss });
 export const attachOptions = strictObject({ read_only: Type.Optional(Type.Boolean()) });
+export const shutdown = strictObject({ keep_mounts: Type.Optional(Type.Boolean()) });
 export const detachOptions = strictObject({ force: Type.Optional(Type.Boolean()) });
 export const volumeMountOptions = strictObject({
   directory: absolutePath,

@@ -174,7 +174,8 @@ export interface ErrorView {
  */
 export interface DaemonClient {
   status(): Promise<StatusView>;
-  shutdown(): Promise<void>;
+  /** With `keep_mounts` disks and mounts stay for the daemon that starts next. */
+  shutdown(options?: { keep_mounts?: boolean }): Promise<void>;
 
   createKey(key: {
     name: string;

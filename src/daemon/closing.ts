@@ -4,7 +4,11 @@ import type { Log } from '../log.js';
 interface Step {
   readonly what: string;
   readonly close: () => unknown;
+  readonly handOver: () => unknown;
 }
+
+/** Either nothing is left of it, or disks and mounts stay for the daemon that starts next. */
+export type Ending = 'close' | 'handOver';
 
 export class ClosingSteps {
   readonly #steps: Step[] = [];
@@ -15,21 +19,24 @@ export class ClosingSteps {
     this.#log = log;
   }
 
-  /** `close` runs before those of all earlier steps. `what` names it in the log. */
-  add(what: string, close: () => unknown): void {
-    this.#steps.push({ what, close });
+  /**
+   * `close` runs before those of all earlier steps; `handOver` in its place when another daemon is
+   * to go on. `what` names it in the log.
+   */
+  add(what: string, close: () => unknown, handOver = close): void {
+    this.#steps.push({ what, close, handOver });
   }
 
-  /** Runs every step, also when one fails. Safe to repeat. */
-  run(): Promise<void> {
-    this.#closing ??= this.#runAll();
+  /** Runs every step, also when one fails. Safe to repeat: the first time counts. */
+  run(ending: Ending): Promise<void> {
+    this.#closing ??= this.#runAll(ending);
     return this.#closing;
   }
 
-  async #runAll(): Promise<void> {
+  async #runAll(ending: Ending): Promise<void> {
     for (let step = this.#steps.pop(); step !== undefined; step = this.#steps.pop()) {
       try {
-        await step.close();
+        await step[ending]();
       } catch (error) {
         this.#log.error({ err: error, step: step.what }, 'a step of the shutdown failed');
       }

@@ -13,7 +13,11 @@ import { Fault } from '../fault.js';
 export interface DaemonConfig extends Directories {
   /** Undefined when none was asked for: then a host without FUSE is only warned of. */
   readonly fuseDriver: FuseDriver | undefined;
+  /** How long mounts are kept for a next daemon when this one dies. */
+  readonly holderTimeoutSeconds: number;
 }
+
+const defaultHolderTimeoutSeconds = 600;
 
 export const usage = `Usage: keyvold [options]
 
@@ -26,6 +30,8 @@ Options:
   --runtime-dir DIR    where the socket and the mount live
                        (KEYVOL_RUNTIME_DIR; /run/keyvol or $XDG_RUNTIME_DIR/keyvol)
   --fuse-driver NAME   native (default), portable or none
+  --holder-timeout T   how long disks and mounts outlive a daemon that was killed, and
+                       wait for the next one: 90s, 10m (default), 2h
   --config FILE        settings as JSON (/etc/keyvol/keyvold.json if it exists)
   --version, --help
 
@@ -40,6 +46,7 @@ const options = {
   'state-dir': { type: 'string' },
   'runtime-dir': { type: 'string' },
   'fuse-driver': { type: 'string' },
+  'holder-timeout': { type: 'string' },
   config: { type: 'string' },
   version: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
@@ -56,7 +63,7 @@ export function parseCommandLine(args: readonly string[]): DaemonConfig | 'help'
     file,
   );
   const fuseDriver = driverOf(flags['fuse-driver']) ?? file.fuseDriver;
-  return { ...directories, fuseDriver };
+  return { ...directories, fuseDriver, holderTimeoutSeconds: secondsOf(flags['holder-timeout']) };
 }
 
 function parseFlags(args: readonly string[]) {
@@ -69,6 +76,15 @@ function parseFlags(args: readonly string[]) {
       hint: 'keyvold --help',
     });
   }
+}
+
+function secondsOf(text: string | undefined): number {
+  if (text === undefined) return defaultHolderTimeoutSeconds;
+  const [, count, unit] = /^([1-9]\d{0,5})([smh])$/.exec(text) ?? [];
+  const units: Record<string, number> = { s: 1, m: 60, h: 3600 };
+  const seconds = Number(count) * (units[unit ?? ''] ?? NaN);
+  if (seconds > 0) return seconds;
+  throw new Fault('USAGE', `${text} is no time to wait`, { hint: 'for example 90s, 10m or 2h' });
 }
 
 function driverOf(text: string | undefined): FuseDriver | undefined {

@@ -3,7 +3,7 @@ import { chmodSync } from 'node:fs';
 import path from 'node:path';
 import type { AuditView } from '../api/types.js';
 import type { AuditReader, DaemonControl } from '../api/routes/route.js';
-import { createServer } from '../api/routes/server.js';
+import type { createServer } from '../api/routes/server.js';
 import { lastAuditSequence, listAudit, type AuditEntry } from '../audit/audit.js';
 import { systemClock, type Clock } from '../clock.js';
 import { addon } from '../device/index.js';
@@ -15,8 +15,7 @@ import { keysDatabaseMigrations } from '../kms/migrations.js';
 import type { Log } from '../log.js';
 import { openStore } from '../store/open.js';
 import type { Store } from '../store/store.js';
-import { cleanStaleMounts } from '../volume/stale-mounts.js';
-import { ClosingSteps } from './closing.js';
+import { ClosingSteps, type Ending } from './closing.js';
 import type { DaemonConfig } from './config.js';
 import { openFuse, type OpenedFuse } from './fuse.js';
 import { HealthLog } from './health-log.js';
@@ -31,16 +30,19 @@ export interface DaemonSurroundings {
   readonly version: string;
   /** For the person who starts the daemon; it is logged, too. */
   readonly warn: (text: string) => void;
-  /** Called when a client asks the daemon to stop. */
-  readonly onShutdownRequest: () => void;
+  /** Called when a client asks the daemon to end. */
+  readonly onShutdownRequest: (ending: Ending) => void;
 }
 
 export interface RunningDaemon {
   readonly socketPath: string;
   /** Why a restart would help; empty when it is alive. */
   notAlive(): Promise<readonly string[]>;
-  /** Unmounts, detaches and closes everything. Safe to repeat. */
-  close(): Promise<void>;
+  /**
+   * Unmounts, detaches and closes everything; or, to hand over, stops answering and leaves disks and
+   * mounts as they are. The process must exit then. Safe to repeat.
+   */
+  end(ending: Ending): Promise<void>;
 }
 
 const tickMs = 30_000;
@@ -59,15 +61,15 @@ export async function startDaemon(
   try {
     await openAll(config, surroundings, closing, signs);
   } catch (error) {
-    await closing.run();
+    await closing.run('close');
     throw error;
   }
   return {
     socketPath: config.socketPath,
     notAlive: () => signs.notAlive(),
-    close: () => {
+    end: (ending) => {
       signs.stop();
-      return closing.run();
+      return closing.run(ending);
     },
   };
 }
@@ -83,16 +85,22 @@ async function openAll(
   const clock = systemClock(() => addon.bootTimeMs());
   await takeDirectories(config);
   const { keys, keyStore } = await openKeys(config, clock, closing, warn);
-  const stale = await cleanStaleMounts(config.runtimeDir, addon);
-  const fuse = await openFuse(config.fuseDriver, config.runtimeDir, addon);
+  const { fuseDriver: driver, runtimeDir, holderTimeoutSeconds } = config;
+  const fuse = await openFuse({ driver, runtimeDir, holderTimeoutSeconds, addon });
   if (fuse.warning !== undefined) warn(fuse.warning);
-  if (fuse.session !== undefined) closing.add('fuse', () => fuse.session?.unmount());
+  const { session } = fuse;
+  if (session !== undefined)
+    closing.add(
+      'fuse',
+      () => session.unmount(),
+      () => session.park(),
+    );
   const disks = await openDiskParts({ config, keys, keyStore, fuse, clock, log, signs }, closing);
   signs.watch('key records', keyStore);
-  const recovery = [...stale, ...(await disks.restore())];
+  const recovery = [...fuse.recovery, ...(await disks.restore())];
   for (const line of recovery) log.info(line);
   startTicking(keys, log, closing);
-  startHealthLog(disks, log, closing);
+  startHealthLog(disks, fuse, log, closing);
   await serve(config, surroundings, closing, {
     keys,
     disks,
@@ -157,15 +165,21 @@ async function openDiskParts(parts: DiskParts, closing: ClosingSteps): Promise<D
     audit: keyStore,
     addon,
     ...(fuse.session === undefined ? {} : { fuse: fuse.session }),
-    host: addon,
+    host: fuse.host,
     clock,
     warn: (text) => log.warn(text),
   });
-  closing.add('disks', async () => {
-    for (const line of await disks.shutdown()) log.warn(line);
-  });
+  closing.add(
+    'disks',
+    async () => {
+      for (const line of await disks.shutdown()) log.warn(line);
+    },
+    leaveAsTheyAre,
+  );
   return disks;
 }
+
+const leaveAsTheyAre = (): undefined => undefined;
 
 function startTicking(keys: KeyService, log: Log, closing: ClosingSteps): void {
   const tick = () => {
@@ -177,12 +191,36 @@ function startTicking(keys: KeyService, log: Log, closing: ClosingSteps): void {
   tick();
 }
 
-function startHealthLog(disks: Disks, log: Log, closing: ClosingSteps): void {
+function startHealthLog(disks: Disks, fuse: OpenedFuse, log: Log, closing: ClosingSteps): void {
   const health = new HealthLog(log, () => disks.unwell());
-  const timer = setInterval(() => health.look(), healthEveryMs);
+  const keepHeld = keeperOf(fuse, log);
+  let keeping = Promise.resolve();
+  const look = (): void => {
+    health.look();
+    keeping = keeping.then(keepHeld);
+  };
+  const timer = setInterval(look, healthEveryMs);
   timer.unref();
-  closing.add('health log', () => clearInterval(timer));
+  closing.add('health log', () => {
+    clearInterval(timer);
+    return keeping;
+  });
   health.look();
+}
+
+/** Tells of a holder that cannot be started once, not every second. */
+function keeperOf(fuse: OpenedFuse, log: Log): () => Promise<void> {
+  let hasFailed = false;
+  return async () => {
+    try {
+      const said = await fuse.keepHeld();
+      hasFailed = false;
+      if (said !== undefined) log.warn(said);
+    } catch (error) {
+      if (!hasFailed) log.error({ err: error }, 'nothing keeps the mount if this process dies');
+      hasFailed = true;
+    }
+  };
 }
 
 async function serve(
@@ -191,6 +229,8 @@ async function serve(
   closing: ClosingSteps,
   services: Parameters<typeof createServer>[0],
 ): Promise<void> {
+  // Loading it takes longer than bringing back all disks, for which programs may be waiting.
+  const { createServer } = await import('../api/routes/server.js');
   // Whoever can open the socket is the user who runs the daemon, or root.
   const caller = { principal: `uid:${String(process.getuid?.())}` };
   const server = createServer(services, caller, log);
@@ -235,7 +275,9 @@ function controlOf(
       secret_memory: addon.secretMemoryIsHidden() ? 'memfd_secret' : 'locked',
       recovery: [...recovery],
     }),
-    shutdown: onShutdownRequest,
+    // Only a mount that is held outlives this process.
+    shutdown: (keepMounts) =>
+      onShutdownRequest(keepMounts && fuse.session?.isHeld === true ? 'handOver' : 'close'),
     usage,
     notAlive: () => signs.notAlive(),
     notReady: () => signs.notReady(),

@@ -15,6 +15,7 @@ export interface LockOptions {
   readonly addon: Addon;
 }
 
+const diesWithinMs = 5000;
 const buriedWithinMs = 5000;
 const pollMs = 20;
 
@@ -30,15 +31,25 @@ export async function lockDirectory(options: LockOptions): Promise<void> {
 }
 
 /**
- * A killed daemon of which a thread waits on a disk of its own, as in unmount, ends only when that
- * disk is cut off, and holds its locks and its socket until then.
+ * A killed daemon ends when what its threads are doing does, a flush for example. One of which a
+ * thread waits on a disk of its own ends only when that disk is cut off, and every other with it.
  */
 async function lockAfterZombie(
   file: string,
   { disksDir, addon }: LockOptions,
 ): Promise<number | undefined> {
+  const fd = await lockWithin(diesWithinMs, file, addon);
+  if (fd !== undefined) return fd;
   await addon.abortFuseMount(disksDir);
-  const deadlineMs = performance.now() + buriedWithinMs;
+  return lockWithin(buriedWithinMs, file, addon);
+}
+
+async function lockWithin(
+  withinMs: number,
+  file: string,
+  addon: Addon,
+): Promise<number | undefined> {
+  const deadlineMs = performance.now() + withinMs;
   while (performance.now() < deadlineMs) {
     try {
       return addon.lockFile(file);

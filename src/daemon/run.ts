@@ -4,6 +4,7 @@ import { addon } from '../device/index.js';
 import { Fault, mappingOf } from '../fault.js';
 import { createLog, type Log } from '../log.js';
 import { parseCommandLine, usage, type DaemonConfig } from './config.js';
+import type { Ending } from './closing.js';
 import { startDaemon, type RunningDaemon } from './daemon.js';
 import { ServiceManager } from './service-manager.js';
 
@@ -29,8 +30,7 @@ export async function run(args: readonly string[]): Promise<void> {
 
 async function serve(config: DaemonConfig, log: Log): Promise<void> {
   const stop = stopRequest();
-  process.on('SIGTERM', stop.ask);
-  process.on('SIGINT', stop.ask);
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => stop.ask(signal));
   const daemon = await startDaemon(config, {
     log,
     version,
@@ -38,35 +38,44 @@ async function serve(config: DaemonConfig, log: Log): Promise<void> {
       log.warn(text);
       process.stderr.write(`keyvold: warning: ${text}\n`);
     },
-    onShutdownRequest: () => stop.ask('a client'),
+    onShutdownRequest: (ending) => stop.ask(ending === 'close' ? 'a client' : 'a restart', ending),
   });
   const ready = `keyvold ready: ${daemon.socketPath}`;
   log.info({ pid: process.pid, version }, ready);
   process.stdout.write(`${ready}\n`);
   const serviceManager = new ServiceManager(addon, log);
   serviceManager.tellReady(() => daemon.notAlive());
-  log.info(`stopping, asked by ${await stop.asked}`);
+  const { who, ending } = await stop.asked;
+  log.info(`stopping, asked by ${who}`);
   serviceManager.tellStopping();
-  await closeInTime(daemon, log);
+  await endInTime(daemon, ending, log);
 }
 
-async function closeInTime(daemon: RunningDaemon, log: Log): Promise<never> {
+async function endInTime(daemon: RunningDaemon, ending: Ending, log: Log): Promise<never> {
   setTimeout(() => {
     log.fatal('the shutdown took too long');
     process.exit(1);
   }, shutdownDeadlineMs);
-  await daemon.close();
+  await daemon.end(ending);
   log.info('stopped');
   process.exit(0);
 }
 
+interface StopRequest {
+  readonly who: string;
+  readonly ending: Ending;
+}
+
 /** Being asked once stops the daemon in order, twice at once. */
-function stopRequest(): { asked: Promise<string>; ask: (who: string) => void } {
-  let resolve: ((who: string) => void) | undefined;
-  const asked = new Promise<string>((resolveAsked) => (resolve = resolveAsked));
-  const ask = (who: string) => {
+function stopRequest(): {
+  asked: Promise<StopRequest>;
+  ask: (who: string, ending?: Ending) => void;
+} {
+  let resolve: ((request: StopRequest) => void) | undefined;
+  const asked = new Promise<StopRequest>((resolveAsked) => (resolve = resolveAsked));
+  const ask = (who: string, ending: Ending = 'close') => {
     if (resolve === undefined) process.exit(1);
-    resolve(who);
+    resolve({ who, ending });
     resolve = undefined;
   };
   return { asked, ask };

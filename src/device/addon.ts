@@ -133,6 +133,12 @@ export interface FuseOptions {
   readonly mountPoint: string;
   readonly threads: number;
   readonly allowOther: boolean;
+  /**
+   * The socket of a holder (native/transport/fuse/holder), which keeps the mount when this process
+   * ends; without it the mount ends, too. Throws FILE_NOT_FOUND when nobody listens there, BUSY
+   * when another process has claimed the mount.
+   */
+  readonly holder?: string;
 }
 
 export interface FuseFile {
@@ -150,6 +156,23 @@ export interface FuseFile {
 /** The FUSE mount with one regular file a disk. */
 export interface FuseSession {
   readonly mountPoint: string;
+  /** Whether it was mounted before, and its files may be open in programs. */
+  readonly kept: boolean;
+  /** Whether a holder keeps the mount; false when it has none, or it has died. */
+  readonly isHeld: boolean;
+  /**
+   * Before serving a mount that a former process has left: of the files that are open in programs,
+   * only those with these ids may be added again; handles on all others answer EIO for ever.
+   */
+  keep(ids: readonly string[]): void;
+  /** Begins to answer; until then every request waits. Once. */
+  serve(): void;
+  /** Waits for what a former daemon had its holder do to the host, and has not seen the end of. */
+  settle(): Promise<void>;
+  /** Gives the mount to a new holder at the same socket, for the one it had has died. */
+  entrust(): Promise<void>;
+  /** Stops answering without ending the mount, for a process that is about to exit. */
+  park(): Promise<void>;
   /** Throws FILE_EXISTS when the name is taken in that directory. */
   add(file: FuseFile): void;
   rename(id: string, name: string): void;
@@ -257,6 +280,11 @@ export interface Addon extends MountHost {
 
   // transport
   mountFuse(options: FuseOptions): Promise<FuseSession>;
+  /**
+   * Asks the holder at `socketPath` for something (native/transport/fuse/holder_messages.h), and
+   * answers with its result. Throws what the holder met, FILE_NOT_FOUND when nobody listens there.
+   */
+  askHolder(socketPath: string, words: readonly string[]): Promise<string>;
 
   // host
   /** PR_SET_DUMPABLE 0, RLIMIT_CORE 0, umask 077. Call first in a process that meets keys. */

@@ -80,12 +80,35 @@ function loadFuseNative(): FuseNativeClass {
 }
 
 class PortableSession implements FuseSession {
+  readonly kept = false;
+  readonly isHeld = false;
+
   constructor(
     readonly mountPoint: string,
     private readonly tree: PortableTree,
     private readonly fuse: FuseNative,
     private readonly connection: number,
   ) {}
+
+  keep(_ids: readonly string[]): void {
+    // Nothing outlives a mount of libfuse.
+  }
+
+  serve(): void {
+    // It does so from its mount on.
+  }
+
+  async settle(): Promise<void> {
+    // Nobody does anything for it but this process.
+  }
+
+  entrust(): Promise<void> {
+    return Promise.reject(noHolder());
+  }
+
+  park(): Promise<void> {
+    return Promise.reject(noHolder());
+  }
 
   add(file: FuseFile): void {
     this.tree.add(file);
@@ -151,6 +174,10 @@ class PortableSession implements FuseSession {
       throw new Fault('BUSY', `fuse-native cannot unmount ${this.mountPoint}`, { cause });
     }
   }
+}
+
+function noHolder(): Fault {
+  return new Fault('UNSUPPORTED', 'a mount of the portable FUSE driver ends with its daemon');
 }
 
 /** Loop devices are opened by the daemon itself and live in the kernel, without a process. */

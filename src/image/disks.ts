@@ -58,7 +58,7 @@ export interface Disks {
   measures(): DiskMeasures[];
   /** The disks that are not well, and why. */
   unwell(): UnwellDisk[];
-  /** Once after a start: collects garbage and restores what was attached; says what it did and could not. */
+  /** Once after a start: restores what was attached and collects garbage; says what it did and could not. */
   restore(): Promise<string[]>;
   /** Unmounts, takes files away, closes devices; says what went wrong. The records stay, so that a start restores them. */
   shutdown(): Promise<string[]>;
@@ -78,9 +78,10 @@ export function openDisks(options: DisksOptions): Disks {
     measures: () => measuresOf(context),
     unwell: () => unwellDisks(context),
     restore: async () => [
+      // First, for programs may be waiting for their disks.
+      ...(await restoreAttachments(context)),
       ...(await collectGarbage(context.records, context.layers)),
       ...(await markLost(context)),
-      ...(await restoreAttachments(context)),
     ],
     shutdown: () => {
       stopWatching();

@@ -213,6 +213,13 @@ export class LiveDisk implements Gated {
     }
   }
 
+  /** After a start that its key does not allow: a filesystem that is still mounted must show nothing. */
+  async lockMount(): Promise<void> {
+    if (this.mount === undefined) return;
+    this.#comingDown = this.#takeDown(this.mount);
+    await this.#comingDown;
+  }
+
   get #fuse(): FuseSession {
     return requireFuse(this.#context);
   }

@@ -9,6 +9,7 @@ import {
   mountOptions,
   probeContent,
 } from './filesystem.js';
+import type { MountEntry } from './mount-table.js';
 
 export interface MountSettings {
   /** "volume db", for messages. */
@@ -70,6 +71,20 @@ export class Mount {
         await this.#releaseLoop();
         throw error;
       }
+    });
+  }
+
+  /**
+   * Goes on with what a former daemon mounted and a holder has kept up. That daemon may have been
+   * killed while it was frozen.
+   */
+  adopt({ source, filesystem }: Pick<MountEntry, 'source' | 'filesystem'>): Promise<void> {
+    return this.#next(async () => {
+      this.#loop = source;
+      this.#filesystem = filesystem;
+      this.#mounted = true;
+      // INVALID_ARGUMENT, as for a filesystem that is not frozen, is the rule.
+      await this.#host.thawFilesystem(this.directory).catch(() => undefined);
     });
   }
 

@@ -5,18 +5,35 @@ import { isInside, readLoops, readMounts, realPathOf, type LoopEntry } from './m
 
 /**
  * Unmounts and detaches what a former daemon with the same runtime directory left, and says what it
- * did and could not do. Call it before the FUSE mount is made, while no other daemon works there.
+ * did and could not do. Call it before the FUSE mount is made, while nobody keeps a former one.
  */
 export async function cleanStaleMounts(runtimeDir: string, host: MountHost): Promise<string[]> {
   const fuseRoot = join(await realPathOf(runtimeDir), 'disks');
-  const loops = (await readLoops()).filter((loop) => isInside(loop.backingFile, fuseRoot));
-  const said: string[] = [];
-  for (const loop of loops) said.push(...(await releaseLoop(loop, host)));
+  const said = await releaseLoops(runtimeDir, host, new Set());
   for (const entry of (await readMounts()).reverse()) {
     if (entry.directory !== fuseRoot || !entry.filesystem.startsWith('fuse')) continue;
     said.push(await attempt(`unmounted ${fuseRoot}`, host.unmountFilesystem(fuseRoot, true)));
   }
   return said;
+}
+
+/** The same for loop devices alone, but for those in `kept`, which are in use. */
+export async function releaseLoops(
+  runtimeDir: string,
+  host: MountHost,
+  kept: ReadonlySet<string>,
+): Promise<string[]> {
+  const said: string[] = [];
+  for (const loop of await loopsOf(runtimeDir)) {
+    if (!kept.has(loop.device)) said.push(...(await releaseLoop(loop, host)));
+  }
+  return said;
+}
+
+/** The loop devices on files of the FUSE mount, of whichever daemon. */
+export async function loopsOf(runtimeDir: string): Promise<LoopEntry[]> {
+  const fuseRoot = join(await realPathOf(runtimeDir), 'disks');
+  return (await readLoops()).filter((loop) => isInside(loop.backingFile, fuseRoot));
 }
 
 async function releaseLoop(loop: LoopEntry, host: MountHost): Promise<string[]> {

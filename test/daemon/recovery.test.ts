@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { runDaemon, startDaemon, type TestDaemon } from '../support/daemon.js';
-import { loopsBelow, mountsOf, removeMounts } from '../support/mounts.js';
+import { holdersBelow, loopsBelow, mountsOf, removeMounts } from '../support/mounts.js';
 import { isRoot, tempDirectory } from '../support/temp.js';
 
 const needsRoot = isRoot ? {} : { skip: 'needs root' };
@@ -30,6 +30,12 @@ async function mountedDaemon(t: Test) {
   return { daemon, stateDir, runtimeDir, at, file };
 }
 
+/** Of the last mount on a directory, as mountinfo numbers them. */
+function mountIdOf(directory: string): string | undefined {
+  const lines = readFileSync('/proc/self/mountinfo', 'utf8').split('\n').reverse();
+  return lines.find((line) => line.split(' ')[4] === directory)?.split(' ')[0];
+}
+
 async function assertMountedAgain(t: Test, daemon: TestDaemon, at: string, file: string) {
   t.match(await daemon.client.showVolume('db'), {
     state: 'in-use',
@@ -50,8 +56,24 @@ t.test('a stop leaves nothing mounted, and a start brings it back', needsRoot, a
   await next.stop();
 });
 
-t.test('a start after a kill cleans up and brings it back', needsRoot, async (t) => {
+t.test('a start after a kill goes on with what is mounted', needsRoot, async (t) => {
   const { daemon, stateDir, runtimeDir, at, file } = await mountedDaemon(t);
+  const mountedBefore = mountIdOf(at);
+  await daemon.kill();
+  const next = await startDaemon(t, { stateDir, runtimeDir });
+  await assertMountedAgain(t, next, at, file);
+  t.equal(mountIdOf(at), mountedBefore, 'it is the same mount');
+  t.same((await next.client.status()).recovery, [`volume db is mounted at ${at} as before`]);
+  await next.stop();
+  t.same(mountsOf(runtimeDir), []);
+  t.same(holdersBelow(runtimeDir), []);
+});
+
+t.test('a start after a kill of all cleans up and brings it back', needsRoot, async (t) => {
+  const { daemon, stateDir, runtimeDir, at, file } = await mountedDaemon(t);
+  const holders = holdersBelow(runtimeDir);
+  t.equal(holders.length, 1, 'the mount has one holder');
+  for (const pid of holders) process.kill(pid, 'SIGKILL');
   await daemon.kill();
   const next = await startDaemon(t, { stateDir, runtimeDir });
   await assertMountedAgain(t, next, at, file);

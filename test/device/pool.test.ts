@@ -22,6 +22,7 @@ t.test('host calls do not queue behind requests that wait', { skip: noFuse }, as
     await addon.dropCaches();
     const mountPoint = mkdtempSync(join(tmpdir(), 'keyvol-fuse-'));
     const session = await addon.mountFuse({ mountPoint, threads: 1, allowOther: false });
+    session.serve();
     exportVolume({ session, mountPoint, directory }, 'vol', device);
     await session.dropMappedPages('vol');
     await addon.syncFilesystem(directory);

@@ -23,6 +23,7 @@ const layer = { path: ${JSON.stringify(layerPath)}, sizeBytes: ${8 * MIB},
   dataKey: addon.generateDataKey(), preallocated: false };
 const device = await addon.openDevice({ layers: [layer], writable: true });
 const session = await addon.mountFuse({ mountPoint: ${JSON.stringify(mountPoint)}, threads: 4, allowOther: true });
+session.serve();
 session.add({ id: 'v', directory: 'volumes', name: 'v', device, readOnly: false, uid: 0, gid: 0, mode: 0o600 });
 process.stdout.write('ready');
 process.stdin.on('end', () => process.exit(7)).resume();
@@ -58,6 +59,7 @@ for (const way of ['kill', 'exit'] as const) {
       await t.rejects(stat(path), { code: 'ENOTCONN' });
       await addon.unmountFilesystem(mountPoint, true);
       const session = await addon.mountFuse({ mountPoint, threads: 1, allowOther: true });
+      session.serve();
       t.equal(session.mountPoint, mountPoint, 'the directory can be mounted on again');
       await session.unmount();
     },

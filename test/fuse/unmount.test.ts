@@ -21,6 +21,7 @@ void t.test('a busy mount is detached and its threads end', { skip: noFuse }, as
   t.teardown(() => rmdirSync(mountPoint));
   const device = await openStack(t, [newLayer(directory, 4 * MIB)]);
   const session = await addon.mountFuse({ mountPoint, threads: 3, allowOther: false });
+  session.serve();
   const path = exportVolume({ session, mountPoint, directory }, 'vol', device);
   const file = await open(path, 'r+');
   t.equal(await fuseThreads(), 3);

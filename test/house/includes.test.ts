@@ -20,6 +20,7 @@ const mayInclude: Record<string, readonly string[]> = {
   '': ['binding'],
   binding: everythingBelowBinding,
   'transport/fuse': ['disk'],
+  'transport/fuse/holder': ['transport/fuse', 'host'],
   'transport/nbd': ['disk'],
   // Through a container and a cipher a disk sees the secret that both take.
   disk: ['container', 'xts', 'secret'],

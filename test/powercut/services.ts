@@ -26,11 +26,33 @@ export const caller = { principal: 'power-cut' };
  */
 export class DirectSession {
   readonly mountPoint: string;
+  readonly kept = false;
+  readonly isHeld = false;
   readonly devices = new Map<string, Device>();
   readonly #names = new Map<string, string>();
 
   constructor(mountPoint: string) {
     this.mountPoint = mountPoint;
+  }
+
+  keep(): void {
+    // No program has a file open.
+  }
+
+  serve(): void {
+    // There is no mount.
+  }
+
+  settle(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  entrust(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  park(): Promise<void> {
+    return Promise.resolve();
   }
 
   add({ id, name, device }: FuseFile): void {

@@ -17,6 +17,8 @@ export interface DaemonSettings {
   readonly runtimeDir?: string;
   readonly fuseDriver?: 'native' | 'portable' | 'none';
   readonly env?: Readonly<Record<string, string>>;
+  /** More of its command line. */
+  readonly args?: readonly string[];
 }
 
 export interface DaemonExit {
@@ -81,13 +83,15 @@ class DaemonProcess implements TestDaemon {
   readonly #exit: Promise<DaemonExit>;
   #output = '';
 
-  constructor({ stateDir, runtimeDir }: Directories, { fuseDriver, env }: DaemonSettings) {
+  constructor({ stateDir, runtimeDir }: Directories, settings: DaemonSettings) {
+    const { fuseDriver, env, args: more = [] } = settings;
     this.stateDir = stateDir;
     this.runtimeDir = runtimeDir;
     this.socketPath = join(runtimeDir, 'api.sock');
     this.client = createClient(this.socketPath);
     const driver = fuseDriver === undefined ? [] : ['--fuse-driver', fuseDriver];
-    const args = [daemonMain, '--state-dir', stateDir, '--runtime-dir', runtimeDir, ...driver];
+    const places = ['--state-dir', stateDir, '--runtime-dir', runtimeDir];
+    const args = [daemonMain, ...places, ...driver, ...more];
     this.#child = spawn(process.execPath, args, {
       stdio: ['ignore', 'pipe', 'pipe'],
       // The test runner's own options are not the daemon's.

@@ -25,7 +25,11 @@ export interface FuseDriver {
 
 export const nativeDriver: FuseDriver = {
   capabilities: { fallocate: true, seekHole: true, sharedMappings: true, knowsOwner: true },
-  mount: (options) => addon.mountFuse(options),
+  mount: async (options) => {
+    const session = await addon.mountFuse(options);
+    session.serve();
+    return session;
+  },
 };
 
 /** Why FUSE tests cannot run here, or false. */

@@ -22,10 +22,26 @@ export function mountsOf(directory: string): string[] {
 
 /** Unmounts and detaches all of it; with `remove` the directory's temporary parent goes, too. */
 export function removeMounts(directory: string, remove: boolean): void {
+  for (const pid of holdersBelow(directory)) process.kill(pid, 'SIGKILL');
   const loops = loopsBelow(directory);
   for (const at of mountsOf(directory).reverse()) execFileSync('umount', ['--lazy', at]);
   for (const loop of loops) execFileSync('losetup', ['--detach', loop]);
   if (remove) rmSync(dirname(directory), { recursive: true, force: true });
+}
+
+/** The holders of mounts there, which keep them for a next daemon. */
+export function holdersBelow(directory: string): number[] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  return pids.filter((pid) => isHolderOf(directory, pid)).map(Number);
+}
+
+function isHolderOf(directory: string, pid: string): boolean {
+  try {
+    const [program = '', socket = ''] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    return program.endsWith('/keyvol-holder') && socket.startsWith(`${directory}/`);
+  } catch {
+    return false; // It has ended.
+  }
 }
 
 function backingFileOf(name: string): string {

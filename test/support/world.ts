@@ -1,5 +1,6 @@
 /** A daemon of its own in a temporary directory, driven as a user drives it: by the CLI. */
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,6 +11,7 @@ import type { Test } from 'tap';
 
 const run = promisify(execFile);
 const cli = fileURLToPath(new URL('../../dist/cli/main.js', import.meta.url));
+const daemon = fileURLToPath(new URL('../../dist/daemon/main.js', import.meta.url));
 
 export interface CommandResult {
   readonly status: number;
@@ -65,6 +67,21 @@ export class World {
 
   async start(): Promise<void> {
     await this.keyvol('daemon', 'start');
+  }
+
+  /** Starts keyvold as a supervisor does, without the CLI; its process id once it answers. */
+  async respawn(): Promise<number> {
+    const args = [daemon, '--state-dir', this.stateDir, '--runtime-dir', this.runtimeDir];
+    const child = spawn(process.execPath, args, {
+      detached: true,
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    const ended = once(child, 'exit').then(() => false);
+    const isReady = await Promise.race([once(child.stdout, 'data').then(() => true), ended]);
+    child.unref();
+    child.stdout.destroy();
+    if (!isReady || child.pid === undefined) throw new Error('the daemon does not start');
+    return child.pid;
   }
 
   /** The daemon's process id. */

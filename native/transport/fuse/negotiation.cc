@@ -19,7 +19,7 @@ constexpr uint16_t kMaxBackground = 4096;
 
 uint64_t SupportedFlags() {
   return FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_ASYNC_DIO | FUSE_PARALLEL_DIROPS |
-         FUSE_MAX_PAGES | FUSE_INIT_EXT | kDirectIoAllowMmap;
+         FUSE_MAX_PAGES | FUSE_INIT_EXT | kDirectIoAllowMmap | kHasResend;
 }
 
 uint64_t OfferedFlags(const fuse_init_in& in, size_t body_bytes) {

@@ -12,6 +12,9 @@ namespace keyvol::fuse {
 
 // Protocol 7.39: shared mappings of files opened with FOPEN_DIRECT_IO.
 constexpr uint64_t kDirectIoAllowMmap = 1ULL << 36;
+// Protocol 7.40: requests that a dead server had taken are sent again to the next one.
+constexpr uint64_t kHasResend = 1ULL << 39;
+constexpr int kNotifyResend = 7;
 
 // Older kernels lack max_pages in the INIT reply and so could not send 1 MiB requests.
 constexpr uint32_t kOldestMinorVersion = 28;

@@ -67,6 +67,7 @@ std::string Request::Name() const {
 }
 
 void Reply::Send(int error_number, const void* data, size_t length_bytes) {
+  if (muted_) return;
   fuse_out_header header = {.len = static_cast<uint32_t>(sizeof header + length_bytes),
                             .error = -error_number,
                             .unique = unique_};

@@ -2,6 +2,7 @@
 #ifndef KEYVOL_TRANSPORT_FUSE_REQUESTS_H_
 #define KEYVOL_TRANSPORT_FUSE_REQUESTS_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -30,9 +31,10 @@ struct Request {
 // the request or the connection, and need no answer.
 class Reply {
  public:
-  // `buffer` is the thread's page-aligned kMaxPayloadBytes of room for data.
-  Reply(int fd, uint64_t unique, std::span<std::byte> buffer)
-      : fd_(fd), unique_(unique), buffer_(buffer) {}
+  // `buffer` is the thread's page-aligned kMaxPayloadBytes of room for data. Once `muted` nothing
+  // is sent: the next server of the mount gets the request again.
+  Reply(int fd, uint64_t unique, std::span<std::byte> buffer, const std::atomic<bool>& muted)
+      : fd_(fd), unique_(unique), buffer_(buffer), muted_(muted) {}
 
   std::span<std::byte> buffer() const { return buffer_; }
 
@@ -54,6 +56,7 @@ class Reply {
   const int fd_;
   const uint64_t unique_;
   const std::span<std::byte> buffer_;
+  const std::atomic<bool>& muted_;
   bool would_wait_ = false;
 };
 

@@ -1,23 +1,15 @@
 // Requests on open files: the data path.
 #include <fcntl.h>
 #include <linux/falloc.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <string>
 
 #include "transport/fuse/requests.h"
 
 namespace keyvol::fuse {
 
 namespace {
-
-// The pid of a request is that of the thread that made it.
-bool IsOwnThread(uint32_t thread_id) {
-  const std::string task = "/proc/self/task/" + std::to_string(thread_id);
-  return thread_id != 0 && access(task.c_str(), F_OK) == 0;
-}
 
 // How much of [offset, offset + length) the disk has.
 uint64_t Clamp(const Disk& disk, uint64_t offset_bytes, uint64_t length_bytes) {
@@ -30,8 +22,9 @@ uint64_t Clamp(const Disk& disk, uint64_t offset_bytes, uint64_t length_bytes) {
 void HandleOpen(Tree& tree, const Request& request, Reply& reply) {
   const bool for_writing = (request.As<fuse_open_in>().flags & O_ACCMODE) != O_RDONLY;
   fuse_open_out out = {};
-  const int error_number =
-      tree.Open(request.header.nodeid, for_writing, IsOwnThread(request.header.pid), &out.fh);
+  // The pid of a request is that of the thread that made it.
+  const int error_number = tree.Open(request.header.nodeid, for_writing, request.header.pid,
+                                     request.header.unique, &out.fh);
   if (error_number != 0) return reply.Errno(error_number);
   // Nothing of a disk may stay in the page cache of its file: the gate could not reach it.
   out.open_flags = FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES;

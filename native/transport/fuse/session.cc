@@ -61,19 +61,30 @@ IoBuffer::~IoBuffer() {
   munmap(bytes_.data(), bytes_.size());
 }
 
-Status Session::Start(std::vector<UniqueFd> fds, std::shared_ptr<Tree> tree,
-                      std::shared_ptr<Session>* session) {
+Status Session::Create(std::vector<UniqueFd> fds, std::shared_ptr<Tree> tree,
+                       std::shared_ptr<Session>* session) {
   assert(!fds.empty());
-  std::shared_ptr<Session> started(new Session(std::move(tree)));
-  for (UniqueFd& fd : fds) RETURN_IF_ERROR(started->AddWorker(std::move(fd)));
-
-  const BlockedSignals blocked;  // inherited by the threads
-  const std::lock_guard lock(started->mutex_);
-  for (const std::unique_ptr<Worker>& worker : started->workers_) {
-    RETURN_IF_ERROR(started->StartThread([started, &worker = *worker] { started->Serve(worker); }));
-  }
-  *session = std::move(started);
+  std::shared_ptr<Session> created(new Session(std::move(tree)));
+  for (UniqueFd& fd : fds) RETURN_IF_ERROR(created->AddWorker(std::move(fd)));
+  *session = std::move(created);
   return Status::Ok();
+}
+
+Status Session::Serve() {
+  const BlockedSignals blocked;  // inherited by the threads
+  const std::lock_guard lock(mutex_);
+  for (const std::unique_ptr<Worker>& worker : workers_) {
+    RETURN_IF_ERROR(
+        StartThread([self = shared_from_this(), &worker = *worker] { self->ServeWorker(worker); }));
+  }
+  return Status::Ok();
+}
+
+Status Session::AskToResend() {
+  const fuse_out_header header = {.len = sizeof header, .error = kNotifyResend, .unique = 0};
+  if (write(workers_.front()->fd.get(), &header, sizeof header) >= 0) return Status::Ok();
+  if (errno != EINVAL) return Status::FromErrno(errno, "ask for the requests of the former daemon");
+  return Status::Error(Code::kUnsupported, "this kernel cannot send requests again");
 }
 
 Status Session::StartThread(std::function<void()> body) {
@@ -95,7 +106,7 @@ Status Session::AddWorker(UniqueFd fd) {
   return Status::Ok();
 }
 
-void Session::Serve(Worker& worker) {
+void Session::ServeWorker(Worker& worker) {
   pthread_setname_np(pthread_self(), "keyvol-fuse");
   const WaitingForSpace waiting_for_space;
   const std::span<std::byte> room = worker.request.bytes().subspan(kRequestStartBytes);
@@ -131,7 +142,7 @@ void Session::ServeOne(Worker& worker, size_t request_bytes) {
 bool Session::Answer(int fd, std::span<std::byte> request, std::span<std::byte> reply_room) {
   const auto& header = *reinterpret_cast<const fuse_in_header*>(request.data());
   assert(request.size() >= sizeof header && header.len == request.size());
-  Reply reply(fd, header.unique, reply_room);
+  Reply reply(fd, header.unique, reply_room, parked_);
   Dispatch(*tree_, Request{header, request.subspan(sizeof header)}, reply);
   return !reply.would_wait();
 }
@@ -184,6 +195,12 @@ void Session::ThreadEnded() {
   ended_.notify_all();
 }
 
+std::vector<int> Session::fds() const {
+  std::vector<int> fds;
+  for (const std::unique_ptr<Worker>& worker : workers_) fds.push_back(worker->fd.get());
+  return fds;
+}
+
 bool Session::WaitForEnd(std::chrono::milliseconds timeout) {
   std::unique_lock lock(mutex_);
   return ended_.wait_for(lock, timeout, [this] { return running_ == 0; });
@@ -191,7 +208,7 @@ bool Session::WaitForEnd(std::chrono::milliseconds timeout) {
 
 void Session::Park(std::chrono::milliseconds timeout) {
   const auto deadline = std::chrono::steady_clock::now() + timeout;
-  parked_ = true;
+  if (parked_.exchange(true)) return;
   const std::lock_guard lock(mutex_);
   // Never unlocked: whoever waits for it waits until the process is gone.
   for (const std::unique_ptr<Worker>& worker : workers_) {

@@ -46,14 +46,23 @@ class IoBuffer {
 // (unmount or abort); they own the session together, so it may be dropped at any time.
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  static Status Start(std::vector<UniqueFd> fds, std::shared_ptr<Tree> tree,
-                      std::shared_ptr<Session>* session);
+  static Status Create(std::vector<UniqueFd> fds, std::shared_ptr<Tree> tree,
+                       std::shared_ptr<Session>* session);
+
+  // Asks the kernel to send those requests again that a dead server had taken and not answered.
+  // Before serving, for what we have taken would be sent again, too. kUnsupported before Linux 6.9.
+  Status AskToResend();
+  Status Serve();
+
+  // Of the mount; borrowed.
+  std::vector<int> fds() const;
 
   // False when threads still run at the end of the time.
   bool WaitForEnd(std::chrono::milliseconds timeout);
 
   // Stops serving without ending the connection, for a process that is about to exit while
-  // mounted: waits for requests under way, at most `timeout`, and begins no other ever again.
+  // mounted: waits for requests under way, at most `timeout`, answers none of them, and begins no
+  // other ever again. Safe to repeat.
   void Park(std::chrono::milliseconds timeout);
 
   // Drops the pages of a file that programs have mapped, dirty ones written first. Waits for
@@ -84,7 +93,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Status AddWorker(UniqueFd fd);
   // With mutex_ held.
   Status StartThread(std::function<void()> body);
-  void Serve(Worker& worker);
+  void ServeWorker(Worker& worker);
   void ServeOne(Worker& worker, size_t request_bytes);
   // False when it would wait, and NoWaiting forbids that.
   bool Answer(int fd, std::span<std::byte> request, std::span<std::byte> reply_room);

@@ -4,6 +4,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <mutex>
 #include <utility>
 
@@ -15,7 +18,6 @@ namespace {
 
 constexpr uint64_t kVolumesNode = 2;
 constexpr uint64_t kImagesNode = 3;
-constexpr uint64_t kFirstFileNode = 16;
 constexpr mode_t kWriteBits = 0222;
 
 std::optional<Directory> DirectoryOf(uint64_t node_id) {
@@ -37,9 +39,23 @@ Node DirectoryNode(uint64_t node_id, uid_t uid, gid_t gid) {
           .disk = nullptr};
 }
 
+// The parent of a process; 0 when it is gone.
+pid_t ParentOf(uint32_t process_id) {
+  FILE* const file = fopen(("/proc/" + std::to_string(process_id) + "/stat").c_str(), "re");
+  if (file == nullptr) return 0;
+  char line[512] = {};
+  const bool was_read = fgets(line, sizeof line, file) != nullptr;
+  fclose(file);
+  // "pid (name) state parent …", where the name may hold anything.
+  const char* const end_of_name = was_read ? strrchr(line, ')') : nullptr;
+  if (end_of_name == nullptr || strlen(end_of_name) < 4) return 0;
+  return atoi(end_of_name + 4);
+}
+
 }  // namespace
 
-Tree::Tree() : next_node_id_(kFirstFileNode), uid_(geteuid()), gid_(getegid()) {}
+Tree::Tree(std::shared_ptr<Ledger> ledger)
+    : ledger_(std::move(ledger)), uid_(geteuid()), gid_(getegid()) {}
 
 Status Tree::Add(FileSpec spec) {
   std::unique_lock lock(mutex_);
@@ -49,9 +65,21 @@ Status Tree::Add(FileSpec spec) {
   if (FindByName(spec.directory, spec.name) != nullptr) {
     return Status::Error(Code::kExists, "a disk named " + spec.name + " is already exported");
   }
-  const uint64_t node_id = next_node_id_++;
-  files_.emplace(node_id, File{std::move(spec), node_id, false});
+  if (spec.id.size() > Ledger::kMaxIdBytes) {
+    return Status::Error(Code::kInvalidArgument, "the id " + spec.id + " is too long");
+  }
+  Ledger::Node* node = ledger_->FindNode(spec.id);
+  if (node == nullptr) node = ledger_->AddNode(spec.id);
+  if (node == nullptr) return Status::Error(Code::kNoSpace, "too many disks are exported");
+  files_.emplace(node->node_id, File{std::move(spec), node});
   return Status::Ok();
+}
+
+void Tree::Keep(const std::set<std::string>& ids) {
+  std::unique_lock lock(mutex_);
+  for (Ledger::Node* node : ledger_->Nodes()) {
+    if (!ids.contains(node->disk_id)) node->node_id = 0;
+  }
 }
 
 Status Tree::Rename(const std::string& id, const std::string& name) {
@@ -62,7 +90,7 @@ Status Tree::Rename(const std::string& id, const std::string& name) {
   if (taken != nullptr && taken != file) {
     return Status::Error(Code::kExists, "a disk named " + name + " is already exported");
   }
-  files_.at(file->node_id).spec.name = name;
+  files_.at(file->node->node_id).spec.name = name;
   return Status::Ok();
 }
 
@@ -70,7 +98,9 @@ Status Tree::Remove(const std::string& id) {
   std::unique_lock lock(mutex_);
   const File* file = FindById(id);
   if (file == nullptr) return Status::Error(Code::kNotFound, "disk " + id + " is not exported");
-  files_.erase(file->node_id);
+  Ledger::Node* const node = file->node;
+  files_.erase(node->node_id);
+  node->node_id = 0;
   return Status::Ok();
 }
 
@@ -79,9 +109,9 @@ HandleCounts Tree::OpenHandles(const std::string& id) const {
   HandleCounts counts = {};
   const File* file = FindById(id);
   if (file == nullptr) return counts;
-  for (const auto& [number, handle] : handles_) {
-    if (handle.node_id != file->node_id || handle.revoked) continue;
-    (handle.own ? counts.own : counts.others)++;
+  for (const Ledger::Handle* handle : ledger_->Handles()) {
+    if (handle->node_id != file->node->node_id || handle->revoked) continue;
+    (handle->own ? counts.own : counts.others)++;
   }
   return counts;
 }
@@ -91,14 +121,14 @@ Status Tree::SetExclusive(const std::string& id, bool exclusive) {
   const File* file = FindById(id);
   if (file == nullptr && !exclusive) return Status::Ok();
   if (file == nullptr) return Status::Error(Code::kNotFound, "disk " + id + " is not exported");
-  for (const auto& [number, handle] : handles_) {
-    const bool foreign_writer = handle.for_writing && !handle.own && !handle.revoked;
-    if (exclusive && foreign_writer && handle.node_id == file->node_id) {
+  for (const Ledger::Handle* handle : ledger_->Handles()) {
+    const bool foreign_writer = handle->for_writing && !handle->own && !handle->revoked;
+    if (exclusive && foreign_writer && handle->node_id == file->node->node_id) {
       return Status::Error(Code::kBusy,
                            "another program has " + file->spec.name + " open for writing");
     }
   }
-  files_.at(file->node_id).exclusive = exclusive;
+  file->node->exclusive = exclusive;
   return Status::Ok();
 }
 
@@ -106,9 +136,9 @@ void Tree::Revoke(const std::string& id, HandleOwner owner) {
   std::unique_lock lock(mutex_);
   const File* file = FindById(id);
   if (file == nullptr) return;
-  for (auto& [number, handle] : handles_) {
-    if (handle.node_id != file->node_id) continue;
-    if (owner == HandleOwner::kAll || handle.own) handle.revoked = true;
+  for (Ledger::Handle* handle : ledger_->Handles()) {
+    if (handle->node_id != file->node->node_id) continue;
+    if (owner == HandleOwner::kAll || handle->own) handle->revoked = 1;
   }
 }
 
@@ -137,7 +167,7 @@ std::optional<Node> Tree::FindChild(uint64_t parent_id, const std::string& name)
 uint64_t Tree::NodeIdOf(const std::string& id) const {
   std::shared_lock lock(mutex_);
   const File* file = FindById(id);
-  return file == nullptr ? 0 : file->node_id;
+  return file == nullptr ? 0 : file->node->node_id.load();
 }
 
 std::vector<Node> Tree::Children(uint64_t node_id) const {
@@ -154,16 +184,32 @@ std::vector<Node> Tree::Children(uint64_t node_id) const {
   return children;
 }
 
-int Tree::Open(uint64_t node_id, bool for_writing, bool own, uint64_t* handle) {
+bool Tree::IsOwn(uint32_t thread_id) const {
+  if (thread_id == 0) return false;
+  if (access(("/proc/self/task/" + std::to_string(thread_id)).c_str(), F_OK) == 0) return true;
+  // A child of the holder has one thread, and waits for this answer.
+  return thread_id == static_cast<uint32_t>(ledger_->holder()) ||
+         ParentOf(thread_id) == ledger_->holder();
+}
+
+int Tree::Open(uint64_t node_id, bool for_writing, uint32_t thread_id, uint64_t unique,
+               uint64_t* handle) {
+  const bool own = IsOwn(thread_id);
   std::unique_lock lock(mutex_);
   if (node_id == FUSE_ROOT_ID || DirectoryOf(node_id)) return EISDIR;
   const File* file = FindFile(node_id);
   if (file == nullptr) return ENOENT;
   if (for_writing && file->spec.read_only) return EROFS;
-  if (for_writing && file->exclusive && !own) return EBUSY;
-  *handle = next_handle_++;
-  handles_.emplace(*handle, OpenHandle{node_id, own, for_writing, false});
-  return 0;
+  if ((unique & kResentBit) != 0) {
+    const Ledger::Handle* known = ledger_->FindHandleOfOpen(unique & ~kResentBit, node_id);
+    if (known != nullptr) {
+      *handle = known->handle;
+      return 0;
+    }
+  }
+  if (for_writing && file->node->exclusive && !own) return EBUSY;
+  *handle = ledger_->AddHandle(node_id, unique & ~kResentBit, own, for_writing);
+  return *handle == 0 ? ENFILE : 0;
 }
 
 bool Tree::IsWritable(uint64_t node_id) const {
@@ -174,21 +220,22 @@ bool Tree::IsWritable(uint64_t node_id) const {
 
 void Tree::Release(uint64_t handle) {
   std::unique_lock lock(mutex_);
-  handles_.erase(handle);
+  Ledger::Handle* const open = ledger_->FindHandle(handle);
+  if (open != nullptr) open->handle = 0;
 }
 
 std::shared_ptr<Disk> Tree::DiskOfHandle(uint64_t handle) const {
   std::shared_lock lock(mutex_);
-  const auto open = handles_.find(handle);
-  if (open == handles_.end() || open->second.revoked) return nullptr;
-  const File* file = FindFile(open->second.node_id);
+  const Ledger::Handle* const open = ledger_->FindHandle(handle);
+  if (open == nullptr || open->revoked) return nullptr;
+  const File* file = FindFile(open->node_id);
   return file == nullptr ? nullptr : file->spec.disk;
 }
 
 Node Tree::NodeOf(const File& file) const {
   const FileSpec& spec = file.spec;
   const mode_t permissions = spec.read_only ? spec.mode & ~kWriteBits : spec.mode;
-  return {.node_id = file.node_id,
+  return {.node_id = file.node->node_id,
           .name = spec.name,
           .mode = S_IFREG | (permissions & 0777),
           .uid = spec.uid,

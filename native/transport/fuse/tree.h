@@ -9,12 +9,13 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <shared_mutex>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "disk/disk.h"
+#include "transport/fuse/ledger.h"
 
 namespace keyvol::fuse {
 
@@ -42,20 +43,25 @@ struct Node {
 };
 
 struct HandleCounts {
-  uint32_t own;     // opened by this process
+  uint32_t own;     // opened by us: this process, its predecessors, the holder
   uint32_t others;  // opened by any other
 };
 
 enum class HandleOwner { kOwn, kAll };
 
 // Every call is safe from any thread and short: no disk is touched under the lock. Node numbers
-// are never used twice, so the kernel's reference counts (FORGET) need not be kept.
+// are never used twice, so the kernel's reference counts (FORGET) need not be kept. What the
+// kernel holds on to is in the ledger: a tree over the ledger of a dead process goes on from there.
 class Tree {
  public:
-  Tree();
+  explicit Tree(std::shared_ptr<Ledger> ledger);
 
-  // kExists when the id or the name in that directory is taken.
+  // A disk that the ledger knows gets its old node, and the handles open on it. kExists when the
+  // id or the name in that directory is taken, kNoSpace when there are too many files.
   Status Add(FileSpec spec);
+  // Of the ledger's disks only these ids can come back. Until they are added, their handles answer
+  // EIO; those of all others do so for ever.
+  void Keep(const std::set<std::string>& ids);
   // kNotFound for an unknown id, kExists for a taken name.
   Status Rename(const std::string& id, const std::string& name);
   // The file disappears, its handles answer EIO, and the tree's reference to its disk is gone;
@@ -63,7 +69,7 @@ class Tree {
   Status Remove(const std::string& id);
   // Handles that are open and not revoked. None for an unknown id.
   HandleCounts OpenHandles(const std::string& id) const;
-  // While exclusive, only this process may open the file for writing. kBusy, and nothing changes,
+  // While exclusive, only we may open the file for writing. kBusy, and nothing changes,
   // when another has it open so; kNotFound for an unknown id, unless this ends it.
   Status SetExclusive(const std::string& id, bool exclusive);
   // Handles opened so far answer EIO for ever.
@@ -76,24 +82,21 @@ class Tree {
   // In order of their node numbers; nothing for what is no directory.
   std::vector<Node> Children(uint64_t node_id) const;
 
-  // 0 and a new handle, or an errno: ENOENT, EISDIR, EROFS, EBUSY.
-  int Open(uint64_t node_id, bool for_writing, bool own, uint64_t* handle);
+  // Whether the thread that made a request belongs to us or to the holder.
+  bool IsOwn(uint32_t thread_id) const;
+  // 0 and a new handle, or an errno: ENOENT, EISDIR, EROFS, EBUSY, ENFILE. An OPEN that the kernel
+  // sends again, for its answer was lost, gets the handle it had.
+  int Open(uint64_t node_id, bool for_writing, uint32_t thread_id, uint64_t unique,
+           uint64_t* handle);
   bool IsWritable(uint64_t node_id) const;
   void Release(uint64_t handle);
   // The disk behind an open handle; null when it was revoked or its file removed.
   std::shared_ptr<Disk> DiskOfHandle(uint64_t handle) const;
 
  private:
-  struct OpenHandle {
-    uint64_t node_id;
-    bool own;
-    bool for_writing;
-    bool revoked;
-  };
   struct File {
     FileSpec spec;
-    uint64_t node_id;
-    bool exclusive;
+    Ledger::Node* node;
   };
 
   Node NodeOf(const File& file) const;
@@ -103,9 +106,7 @@ class Tree {
 
   mutable std::shared_mutex mutex_;
   std::map<uint64_t, File> files_;
-  std::unordered_map<uint64_t, OpenHandle> handles_;
-  uint64_t next_node_id_;
-  uint64_t next_handle_ = 1;
+  const std::shared_ptr<Ledger> ledger_;
   const uid_t uid_;
   const gid_t gid_;
 };

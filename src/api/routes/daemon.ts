@@ -15,10 +15,14 @@ export const daemonRoutes: readonly Route[] = [
       unwell: disks.unwell(),
     }),
   ),
-  route('POST /shutdown', { summary: 'Stop the daemon' }, ({ daemon }) => {
-    daemon.shutdown();
-    return undefined;
-  }),
+  route(
+    'POST /shutdown',
+    { summary: 'Stop the daemon', body: schemas.shutdown },
+    ({ daemon }, { body }) => {
+      daemon.shutdown(body.keep_mounts ?? false);
+      return undefined;
+    },
+  ),
   route(
     'GET /audit',
     {

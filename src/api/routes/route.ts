@@ -19,8 +19,8 @@ export interface DaemonControl {
     | 'secret_memory'
     | 'recovery'
   >;
-  /** Begins to shut down; answers at once. */
-  shutdown(): void;
+  /** Begins to shut down; answers at once. With `keepMounts` disks and mounts wait for a next daemon. */
+  shutdown(keepMounts: boolean): void;
   usage(): { readonly rssBytes: number; readonly cpuSeconds: number; readonly openFds: number };
   /** Why a restart would help; empty when it is alive. */
   notAlive(): Promise<string[]>;

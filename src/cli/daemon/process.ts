@@ -1,5 +1,5 @@
 /** The daemon as a process: whether it runs, how it is started, when it has ended. */
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,12 +10,15 @@ import { Fault } from '../../fault.js';
 import { logFileOf } from './log-file.js';
 
 const pollMs = 25;
+/** An exit status of keyvol-holder --release. */
+const nobodyListens = 3;
 /** A socket may outlive its daemon: a killed one that cannot end accepts, and never answers. */
 const answersWithinMs = 3000;
 
 /** What the daemon is told on its command line beside its directories. */
 export interface DaemonOptions {
   readonly fuseDriver?: string;
+  readonly holderTimeout?: string;
 }
 
 /** The status of the daemon, or undefined if none answers in time. */
@@ -49,10 +52,28 @@ export function spawnForeground(directories: Directories, options: DaemonOptions
   return spawn(process.execPath, daemonArguments(directories, options), { stdio: 'inherit' });
 }
 
+/**
+ * Ends the holder of a mount whose daemon was killed; true when there was one. Throws BUSY while
+ * disks of the mount are open.
+ */
+export function releaseHolder({ runtimeDir }: Directories): boolean {
+  const program = fileURLToPath(new URL('../../../build/Release/keyvol-holder', import.meta.url));
+  const socketPath = path.join(runtimeDir, 'holder.sock');
+  const { status, stderr } = spawnSync(program, ['--release', socketPath], { encoding: 'utf8' });
+  if (status === 0) return true;
+  if (status === nobodyListens) return false;
+  const why = stderr.trim().replace(/^keyvol-holder: error: /, '');
+  throw new Fault('BUSY', `disks of a killed daemon are in use: ${why}`, {
+    hint: 'keyvol daemon start, then keyvol daemon stop',
+  });
+}
+
 function daemonArguments({ stateDir, runtimeDir }: Directories, options: DaemonOptions): string[] {
   const main = fileURLToPath(new URL('../../daemon/main.js', import.meta.url));
   const driver = options.fuseDriver === undefined ? [] : ['--fuse-driver', options.fuseDriver];
-  return [main, '--state-dir', stateDir, '--runtime-dir', runtimeDir, ...driver];
+  const timeout =
+    options.holderTimeout === undefined ? [] : ['--holder-timeout', options.holderTimeout];
+  return [main, '--state-dir', stateDir, '--runtime-dir', runtimeDir, ...driver, ...timeout];
 }
 
 function openLog(stateDir: string): number {

@@ -27,12 +27,20 @@ export function daemonStartCommand(cli: CliContext): Command {
   })
     .option('--foreground', 'stay in front, with the log on this terminal')
     .addOption(fuseDriverOption())
+    .addOption(holderTimeoutOption())
     .action((options: Options) => startDaemon(cli, options));
 }
 
 export function fuseDriverOption(): Option {
   const drivers = ['native', 'portable', 'none'];
   return new Option('--fuse-driver <driver>', 'how disks appear as files').choices(drivers);
+}
+
+export function holderTimeoutOption(): Option {
+  return new Option(
+    '--holder-timeout <time>',
+    'how long disks and mounts outlive a daemon that was killed, and wait for the next one: 90s, 10m (default), 2h',
+  );
 }
 
 /** Starts the daemon unless it runs, and prints its status. Ends with its exit status if it fails. */

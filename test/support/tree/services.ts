@@ -314,6 +314,13 @@ function filesAsDevices(devices: Map<string, Device>): FuseSession {
   return {
     // Of another device than any file that is imported.
     mountPoint: '/proc',
+    kept: false,
+    isHeld: false,
+    keep: () => undefined,
+    serve: () => undefined,
+    settle: async () => undefined,
+    entrust: async () => undefined,
+    park: async () => undefined,
     add: ({ id, device }) => devices.set(id, device),
     rename: () => undefined,
     remove: (id) => devices.delete(id),

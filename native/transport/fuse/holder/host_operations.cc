@@ -1,0 +1,64 @@
+#include "transport/fuse/holder/host_operations.h"
+
+#include <cstdlib>
+
+#include "host/loop.h"
+#include "host/mount.h"
+
+namespace keyvol::fuse {
+
+namespace {
+
+using Arguments = std::vector<std::string>;
+
+Status AttachLoopOf(const Arguments& all, std::string* result) {
+  return AttachLoop(all[1], all[2] == "1", static_cast<uint32_t>(atoi(all[3].c_str())), result);
+}
+
+Status MountFilesystemOf(const Arguments& all, std::string*) {
+  return MountFilesystem({.source = all[1],
+                          .directory = all[2],
+                          .filesystem = all[3],
+                          .read_only = all[4] == "1",
+                          .options = all[5]});
+}
+
+Status UnmountFilesystemOf(const Arguments& all, std::string*) {
+  return UnmountFilesystem(all[1], all[2] == "1");
+}
+
+template <Status (*operation)(const std::string&)>
+Status OnPath(const Arguments& all, std::string*) {
+  return operation(all[1]);
+}
+
+Status DropCachesOf(const Arguments&, std::string*) { return DropCaches(); }
+
+struct Operation {
+  const char* name;
+  size_t fields;
+  Status (*run)(const Arguments& all, std::string* result);
+};
+
+constexpr Operation kOperations[] = {
+    {"attachLoop", 4, AttachLoopOf},
+    {"detachLoop", 2, OnPath<DetachLoop>},
+    {"mountFilesystem", 6, MountFilesystemOf},
+    {"unmountFilesystem", 3, UnmountFilesystemOf},
+    {"syncFilesystem", 2, OnPath<SyncFilesystem>},
+    {"freezeFilesystem", 2, OnPath<FreezeFilesystem>},
+    {"thawFilesystem", 2, OnPath<ThawFilesystem>},
+    {"dropCaches", 1, DropCachesOf},
+};
+
+}  // namespace
+
+Status DoOnHost(const Arguments& fields, std::string* result) {
+  for (const Operation& operation : kOperations) {
+    if (fields[0] != operation.name || fields.size() != operation.fields) continue;
+    return operation.run(fields, result);
+  }
+  return Status::Error(Code::kInvalidArgument, "the holder cannot do " + fields[0]);
+}
+
+}  // namespace keyvol::fuse
