@@ -76,7 +76,12 @@ export class VerifyingFio {
   constructor(path: string, sizeMib: number) {
     const job = ['--name=load', `--filename=${path}`, `--size=${String(sizeMib)}M`, '--direct=1'];
     const mix = ['--rw=randrw', '--bsrange=4k-64k', '--ioengine=psync'];
-    const verify = ['--verify=crc32c', '--verify_backlog=64', '--verify_fatal=1'];
+    const verify = [
+      '--verify=crc32c',
+      '--verify_state_save=0',
+      '--verify_backlog=64',
+      '--verify_fatal=1',
+    ];
     const end = ['--time_based', '--runtime=100000', '--output-format=json'];
     this.#process = spawn('fio', [...job, ...mix, ...verify, ...end], {
       cwd: '/tmp',
