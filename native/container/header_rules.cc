@@ -128,6 +128,8 @@ Status FactsOf(const Json& token, const std::string& path, TokenFacts* facts) {
       facts->size_bytes % kSectorMultiple != 0) {
     return Refuse(path, "has a keyvol token without a size that is a multiple of 4096");
   }
+  // Compared with the header's UUID, which may be empty, too.
+  if (facts->layer_id.empty()) return Refuse(path, "has a keyvol token without a layer");
   return Status::Ok();
 }
 
