@@ -2,7 +2,7 @@ import js from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['build/', 'build-scripts/', 'build-test/', 'dist/', 'fixtures/'] },
+  { ignores: ['build/', 'build-*/', 'dist/', 'fixtures/'] },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   js.configs.recommended,
   {

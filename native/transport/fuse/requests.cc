@@ -83,6 +83,7 @@ void Reply::Fail(const Status& status) {
 }
 
 void Dispatch(Tree& tree, const Request& request, Reply& reply) {
+  if (request.header.len != sizeof request.header + request.body.size()) return reply.Errno(EINVAL);
   for (const Operation& operation : kOperations) {
     if (operation.opcode != request.header.opcode) continue;
     if (request.body.size() < operation.body_bytes) return reply.Errno(EINVAL);

@@ -112,9 +112,10 @@ void Session::ServeWorker(Worker& worker) {
   const std::span<std::byte> room = worker.request.bytes().subspan(kRequestStartBytes);
   while (true) {
     const ssize_t request_bytes = read(worker.fd.get(), room.data(), room.size());
-    if (request_bytes >= 0) {
+    // The kernel sends no less than a header: what does is no connection of its.
+    if (request_bytes >= static_cast<ssize_t>(sizeof(fuse_in_header))) {
       ServeOne(worker, static_cast<size_t>(request_bytes));
-    } else if (!IsTransient(errno)) {
+    } else if (request_bytes >= 0 || !IsTransient(errno)) {
       break;
     }
   }
@@ -141,7 +142,6 @@ void Session::ServeOne(Worker& worker, size_t request_bytes) {
 
 bool Session::Answer(int fd, std::span<std::byte> request, std::span<std::byte> reply_room) {
   const auto& header = *reinterpret_cast<const fuse_in_header*>(request.data());
-  assert(request.size() >= sizeof header && header.len == request.size());
   Reply reply(fd, header.unique, reply_room, parked_);
   Dispatch(*tree_, Request{header, request.subspan(sizeof header)}, reply);
   return !reply.would_wait();
