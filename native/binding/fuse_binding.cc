@@ -113,8 +113,13 @@ Status Mount(const FuseMountRequest& request, FuseMount* mount) {
   return Status::Error(Code::kNotFound, "the mount could not be kept: " + status.message());
 }
 
+bool IsHeld(const FuseMount& mount) {
+  struct pollfd holder = {.fd = mount.holder.get(), .events = 0, .revents = 0};
+  return mount.holder.valid() && poll(&holder, 1, 0) >= 0 && (holder.revents & POLLHUP) == 0;
+}
+
 Status Unmount(FuseMount& mount) {
-  if (mount.holder.valid()) {
+  if (IsHeld(mount)) {
     Packet answer;
     RETURN_IF_ERROR(AskHolder(mount.holder, fuse::kUnmount, {}, kHolderTimeout, &answer));
     unlink(mount.holder_path.c_str());
@@ -137,11 +142,6 @@ Status Entrust(FuseMount& mount) {
                             kHolderTimeout, &answer));
   mount.holder = std::move(holder);
   return Status::Ok();
-}
-
-bool IsHeld(const FuseMount& mount) {
-  struct pollfd holder = {.fd = mount.holder.get(), .events = 0, .revents = 0};
-  return mount.holder.valid() && poll(&holder, 1, 0) >= 0 && (holder.revents & POLLHUP) == 0;
 }
 
 fuse::FileSpec SpecOf(const Napi::Object& file) {

@@ -1,50 +1,62 @@
 /**
  * The host through the holder of a mount: what waits on our own disks waits in its children, so a
- * daemon that is killed ends at once, and what it began is done all the same.
+ * daemon that is killed ends at once, and what it began is done all the same. In the moment between
+ * a holder's death and its successor this process does it itself.
  */
+import { Fault } from '../fault.js';
 import type { Addon, LoopOptions, MountHost, MountOptions } from './addon.js';
 
 export class HeldHost implements MountHost {
   constructor(
-    private readonly addon: Pick<Addon, 'askHolder'>,
+    private readonly addon: Pick<Addon, 'askHolder' | keyof MountHost>,
     private readonly socketPath: string,
   ) {}
 
-  attachLoop({ path, readOnly, sectorBytes }: LoopOptions): Promise<string> {
-    return this.#ask('attachLoop', path, flag(readOnly), String(sectorBytes));
+  attachLoop(loop: LoopOptions): Promise<string> {
+    const { path, readOnly, sectorBytes } = loop;
+    const words = ['attachLoop', path, flag(readOnly), String(sectorBytes)];
+    return this.#ask(words, () => this.addon.attachLoop(loop));
   }
 
   async detachLoop(device: string): Promise<void> {
-    await this.#ask('detachLoop', device);
+    await this.#ask(['detachLoop', device], () => this.addon.detachLoop(device));
   }
 
   async mountFilesystem(mount: MountOptions): Promise<void> {
     const { source, directory, filesystem, readOnly, options } = mount;
-    await this.#ask('mountFilesystem', source, directory, filesystem, flag(readOnly), options);
+    const words = ['mountFilesystem', source, directory, filesystem, flag(readOnly), options];
+    await this.#ask(words, () => this.addon.mountFilesystem(mount));
   }
 
   async unmountFilesystem(directory: string, lazy: boolean): Promise<void> {
-    await this.#ask('unmountFilesystem', directory, flag(lazy));
+    const words = ['unmountFilesystem', directory, flag(lazy)];
+    await this.#ask(words, () => this.addon.unmountFilesystem(directory, lazy));
   }
 
   async syncFilesystem(directory: string): Promise<void> {
-    await this.#ask('syncFilesystem', directory);
+    await this.#ask(['syncFilesystem', directory], () => this.addon.syncFilesystem(directory));
   }
 
   async freezeFilesystem(directory: string): Promise<void> {
-    await this.#ask('freezeFilesystem', directory);
+    await this.#ask(['freezeFilesystem', directory], () => this.addon.freezeFilesystem(directory));
   }
 
   async thawFilesystem(directory: string): Promise<void> {
-    await this.#ask('thawFilesystem', directory);
+    await this.#ask(['thawFilesystem', directory], () => this.addon.thawFilesystem(directory));
   }
 
   async dropCaches(): Promise<void> {
-    await this.#ask('dropCaches');
+    await this.#ask(['dropCaches'], () => this.addon.dropCaches());
   }
 
-  #ask(operation: keyof MountHost, ...words: string[]): Promise<string> {
-    return this.addon.askHolder(this.socketPath, ['do', operation, ...words]);
+  /** A holder that finds no file says the same as there being no holder: asking twice does no harm. */
+  async #ask<Result>(words: string[], byItself: () => Promise<Result>): Promise<Result | string> {
+    try {
+      return await this.addon.askHolder(this.socketPath, ['do', ...words]);
+    } catch (error) {
+      if (error instanceof Fault && error.code === 'FILE_NOT_FOUND') return byItself();
+      throw error;
+    }
   }
 }
 

@@ -137,6 +137,18 @@ t.test('a holder that dies has a successor, which keeps the mount', async (t) =>
   t.same(holdersBelow(daemon.runtimeDir), [], 'a stop ends it');
 });
 
+t.test('a stop in the moment when the holder is dead leaves nothing', async (t) => {
+  const { daemon } = await attached(t);
+  const at = join(tempDirectory(t), 'mnt');
+  mkdirSync(at);
+  await daemon.client.createVolume({ name: 'm', size: 64 << 20 });
+  await daemon.client.mountVolume('m', { directory: at, mkfs: 'ext4' });
+  for (const pid of holdersBelow(daemon.runtimeDir)) process.kill(pid, 'SIGKILL');
+  t.same(await daemon.stop(), { status: 0, signal: null });
+  t.same(mountsOf(daemon.runtimeDir), []);
+  t.same(holdersBelow(daemon.runtimeDir), []);
+});
+
 t.test('without a daemon it ends after its time, and whoever waits with an error', async (t) => {
   const { daemon, path } = await attached(t, ['--holder-timeout', '1s']);
   const file = await opened(t, path);

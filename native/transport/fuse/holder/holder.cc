@@ -49,6 +49,7 @@ void Holder::Run() {
     if (waits[2].revents != 0 && !HearDaemon()) {
       daemon_.Reset();
       alone_since_ = Clock::now();
+      if (!IsMountAlive()) break;
     }
     const bool is_told_to_end = waits[0].revents != 0 && TakeSignal(signals_.to_end);
     // A daemon that is there ends the mount in its own order.
@@ -99,6 +100,7 @@ void Holder::AnswerVisitor(UniqueFd peer, Packet packet) {
                                       : NotUnderstood();
   Answer(peer, status, is_adoption ? kDone : kept ? kKept : kMounted);
   if (status.ok()) daemon_ = std::move(peer);
+  if (!status.ok() && fds_.empty()) ended_ = true;  // who started us tells why
 }
 
 void Holder::StartChild(const UniqueFd& peer, const std::vector<std::string>& fields) {
