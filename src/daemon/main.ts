@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S -u NODE_OPTIONS UV_THREADPOOL_SIZE=16 node --inspect-port=192.0.2.1:9229
 /** keyvold. Hardens the process before anything else is loaded. */
 import { addon } from '../device/index.js';
 
@@ -18,7 +18,8 @@ await run(process.argv.slice(2));
 /**
  * Some things are settled before the first line of a program runs: that Node obeys NODE_OPTIONS,
  * how many threads its pool has, and where its inspector would listen. All that helps is to begin
- * again, as the same process.
+ * again, as the same process. Who runs this file as a program need not: its first line says the
+ * same, and programs that wait for a daemon that was killed wait less.
  */
 function beginAgainAsMeant(): void {
   // Filesystems are synced and unmounted on these threads: many disks of one key at the same time.

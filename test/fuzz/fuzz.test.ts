@@ -1,7 +1,8 @@
 /**
  * libFuzzer on what reads bytes that an attacker may have written: container headers, tokens,
- * wrapped keys, FUSE requests, under ASan and UBSan, with checksums and tags made right. Two at a
- * time, each for KEYVOL_FUZZ_SECONDS. A finding is printed with the command that repeats it.
+ * wrapped keys, FUSE requests, under ASan and UBSan, with checksums and tags made right, each for
+ * KEYVOL_FUZZ_SECONDS. libFuzzer prints what it finds, the input in Base64: decode it into a file,
+ * and give that to build-address/fuzz/TARGET.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -44,27 +45,34 @@ async function fuzz(
   return { status, output };
 }
 
-t.before(() => makeInstrumented('address', 'fuzz'));
-
-for (const pair of pairs) {
-  t.test(`${pair.join(' and ')} for ${seconds} s each`, { timeout: 0 }, async (t) => {
-    const directory = tempDirectory(t);
-    const runs = pair.map(async (target) => ({
-      target,
-      ...(await fuzz(`build-address/fuzz/${target}`, target, directory)),
-    }));
-    for (const { target, status, output } of await Promise.all(runs)) {
-      t.equal(status, 0, `${target} finds nothing: ${status === 0 ? '' : output.slice(-6000)}`);
-      const done = /Done (\d+) runs/.exec(output)?.[1];
-      t.ok(Number(done) > 10, `${target} ran ${done} inputs`);
-    }
-  });
-}
-
-t.test('a planted overflow is found', { timeout: 0 }, async (t) => {
+t.jobs = 2;
+t.before(async () => {
+  await makeInstrumented('address', 'fuzz');
   await makeInstrumented('address', 'build-address/planted/header', 'PLANTED=1');
+});
+
+t.test('a planted overflow is found', { timeout: 0, buffered: true }, async (t) => {
   const enough = 600; // it takes some seconds
   const run = await fuzz('build-address/planted/header', 'header', tempDirectory(t), enough);
   t.not(run.status, 0);
   t.match(run.output, /AddressSanitizer: heap-buffer-overflow/);
 });
+
+for (const pair of pairs) {
+  t.test(
+    `${pair.join(' and ')} for ${seconds} s each`,
+    { timeout: 0, buffered: true },
+    async (t) => {
+      const directory = tempDirectory(t);
+      const runs = pair.map(async (target) => ({
+        target,
+        ...(await fuzz(`build-address/fuzz/${target}`, target, directory)),
+      }));
+      for (const { target, status, output } of await Promise.all(runs)) {
+        t.equal(status, 0, `${target} finds nothing: ${status === 0 ? '' : output.slice(-6000)}`);
+        const done = /Done (\d+) runs/.exec(output)?.[1];
+        t.ok(Number(done) > 10, `${target} ran ${done} inputs`);
+      }
+    },
+  );
+}

@@ -69,10 +69,10 @@ export class World {
     await this.keyvol('daemon', 'start');
   }
 
-  /** Starts keyvold as a supervisor does, without the CLI; its process id once it answers. */
+  /** Starts keyvold as a supervisor does, as a program; its process id once it answers. */
   async respawn(): Promise<number> {
-    const args = [daemon, '--state-dir', this.stateDir, '--runtime-dir', this.runtimeDir];
-    const child = spawn(process.execPath, args, {
+    const args = ['--state-dir', this.stateDir, '--runtime-dir', this.runtimeDir];
+    const child = spawn(daemon, args, {
       detached: true,
       stdio: ['ignore', 'pipe', 'ignore'],
     });
