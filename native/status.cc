@@ -58,6 +58,8 @@ int Status::ToErrno() const {
       return EBUSY;
     case Code::kPermission:
       return EACCES;
+    case Code::kInterrupted:
+      return EINTR;
     default:
       return EIO;
   }

@@ -27,6 +27,7 @@ enum class Code {
   kKeyFileInvalid,  // a key file of the wrong mode, owner or length
   kUnsupported,
   kPermission,
+  kInterrupted,  // who asked has given up waiting (disk/gate.h)
 };
 
 class [[nodiscard]] Status {

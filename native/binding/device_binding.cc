@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -76,23 +77,40 @@ Napi::Object OperationObject(Napi::Env env, const OperationStats::Snapshot& oper
   return object;
 }
 
-Status LayerArgument(const Napi::Value& value, LayerOptions* layer) {
+Status LayerArgument(const Napi::Value& value, bool with_key, LayerOptions* layer) {
   if (!value.IsObject()) return BadArgument("a layer is not an object");
   const auto object = value.As<Napi::Object>();
   RETURN_IF_ERROR(PathArgument(object.Get("path"), "a layer's path", &layer->path));
   RETURN_IF_ERROR(IntegerArgument(object.Get("sizeBytes"), "a layer's size", &layer->size_bytes));
   layer->preallocated = object.Get("preallocated").ToBoolean();
+  if (!with_key) return Status::Ok();
   return SecretArgument(object.Get("dataKey"), "a layer's data key", &layer->data_key);
+}
+
+Status ClosingArgument(const Napi::Value& value, Closing* closing) {
+  const std::string name = value.IsString() ? value.As<Napi::String>().Utf8Value() : "";
+  if (name == "hold-writes") {
+    *closing = Closing::kHoldWrites;
+  } else if (name == "suspend") {
+    *closing = Closing::kSuspend;
+  } else if (name != "refuse" && !value.IsUndefined()) {
+    return BadArgument("a cut-off refuses, holds writes or suspends");
+  }
+  return Status::Ok();
 }
 
 Status StackArgument(const Napi::Value& value, StackOptions* options) {
   if (!value.IsObject()) return BadArgument("the device's options are not an object");
   const auto object = value.As<Napi::Object>();
   options->writable = object.Get("writable").ToBoolean();
+  if (!object.Get("closed").IsUndefined()) {
+    RETURN_IF_ERROR(ClosingArgument(object.Get("closed"), &options->closed.emplace()));
+  }
   if (!object.Get("layers").IsArray()) return BadArgument("the device's layers are not an array");
   const auto layers = object.Get("layers").As<Napi::Array>();
   for (uint32_t i = 0; i < layers.Length(); ++i) {
-    RETURN_IF_ERROR(LayerArgument(layers.Get(i), &options->layers.emplace_back()));
+    LayerOptions& layer = options->layers.emplace_back();
+    RETURN_IF_ERROR(LayerArgument(layers.Get(i), !options->closed, &layer));
   }
   return Status::Ok();
 }
@@ -234,7 +252,7 @@ Napi::Value DeviceHandle::Hold(const Napi::CallbackInfo& info) {
 
 Napi::Value DeviceHandle::SwapTop(const Napi::CallbackInfo& info) {
   LayerOptions layer;
-  REJECT_IF_ERROR(info.Env(), LayerArgument(info[0], &layer));
+  REJECT_IF_ERROR(info.Env(), LayerArgument(info[0], true, &layer));
   return RunOnThread(info.Env(),
                      [stack = stack_, layer = std::move(layer)] { return stack->SwapTop(layer); });
 }
@@ -247,16 +265,19 @@ Napi::Value DeviceHandle::Resume(const Napi::CallbackInfo& info) {
 Napi::Value DeviceHandle::CutOff(const Napi::CallbackInfo& info) {
   uint64_t deadline_ms = 0;
   REJECT_IF_ERROR(info.Env(), IntegerArgument(info[0], "the deadline", &deadline_ms));
+  Closing closing = Closing::kRefuse;
+  REJECT_IF_ERROR(info.Env(), ClosingArgument(info[1], &closing));
   // A day is longer than anybody waits, and no clock overflows.
   const std::chrono::milliseconds deadline(std::min<uint64_t>(deadline_ms, 86'400'000));
   auto report = std::make_shared<CutOffReport>();
-  auto cut_off = [stack = stack_, deadline, report] {
-    *report = stack->CutOff(deadline);
+  auto cut_off = [stack = stack_, deadline, closing, report] {
+    *report = stack->CutOff(deadline, closing);
     return Status::Ok();
   };
   return RunOnThread(info.Env(), cut_off, [report](Napi::Env env) -> Napi::Value {
     Napi::Object object = Napi::Object::New(env);
     object.Set("flushed", Napi::Boolean::New(env, report->flushed));
+    object.Set("running", Napi::Boolean::New(env, report->running));
     object.Set("tookMs", NumberOf(env, report->took_ms));
     return object;
   });

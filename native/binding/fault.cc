@@ -38,6 +38,7 @@ const char* NameOf(Code code) {
       return "FILE_EXISTS";
     case Code::kBusy:
     case Code::kWouldWait:
+    case Code::kInterrupted:
       return "BUSY";
     case Code::kIntegrity:
       return "INTEGRITY_FAILED";

@@ -73,13 +73,13 @@ Status AskHolder(const UniqueFd& holder, const std::string& message, std::span<c
 
 // On a connection of its own: what it waits for may take any time.
 Status AskOnce(const std::string& holder_path, const std::vector<std::string>& fields,
-               std::string* result = nullptr) {
+               std::vector<std::string>* results = nullptr) {
   UniqueFd holder;
   RETURN_IF_ERROR(ConnectForPackets(holder_path, &holder));
   Packet answer;
   RETURN_IF_ERROR(AskHolder(holder, fuse::Joined(fields), {}, kForEver, &answer));
   const std::vector<std::string> done = fuse::Fields(answer.bytes);
-  if (result != nullptr && done.size() > 1) *result = done[1];
+  if (results != nullptr) results->assign(done.begin() + 1, done.end());
   return Status::Ok();
 }
 
@@ -184,6 +184,7 @@ class FuseSessionHandle : public Napi::ObjectWrap<FuseSessionHandle> {
         {InstanceAccessor<&Self::MountPoint>("mountPoint"), InstanceAccessor<&Self::IsKept>("kept"),
          InstanceAccessor<&Self::IsHeldNow>("isHeld"), InstanceMethod<&Self::Keep>("keep"),
          InstanceMethod<&Self::ServeNow>("serve"), InstanceMethod<&Self::SettleAsync>("settle"),
+         InstanceMethod<&Self::FrozenAsync>("frozen"),
          InstanceMethod<&Self::EntrustAsync>("entrust"), InstanceMethod<&Self::ParkAsync>("park"),
          InstanceMethod<&Self::Add>("add"), InstanceMethod<&Self::Rename>("rename"),
          InstanceMethod<&Self::Remove>("remove"), InstanceMethod<&Self::OpenHandles>("openHandles"),
@@ -239,6 +240,24 @@ class FuseSessionHandle : public Napi::ObjectWrap<FuseSessionHandle> {
       return mount->holder_path.empty() ? Status::Ok()
                                         : AskOnce(mount->holder_path, {fuse::kSettle});
     });
+  }
+
+  Napi::Value FrozenAsync(const Napi::CallbackInfo& info) {
+    auto results = std::make_shared<std::vector<std::string>>();
+    return RunOnThread(
+        info.Env(),
+        [mount = mount_, results] {
+          return mount->holder_path.empty()
+                     ? Status::Ok()
+                     : AskOnce(mount->holder_path, {fuse::kFrozen}, results.get());
+        },
+        [results](Napi::Env env) {
+          Napi::Array sources = Napi::Array::New(env);
+          for (size_t i = 1; i < results->size(); i += 2) {
+            sources.Set(static_cast<uint32_t>(i / 2), Napi::String::New(env, (*results)[i]));
+          }
+          return sources;
+        });
   }
 
   Napi::Value EntrustAsync(const Napi::CallbackInfo& info) {
@@ -337,13 +356,15 @@ Napi::Value AskHolderAsync(const Napi::CallbackInfo& info) {
   const Napi::Array words = info[1].As<Napi::Array>();
   std::vector<std::string> fields;
   for (uint32_t i = 0; i < words.Length(); ++i) fields.push_back(StringOf(words.Get(i)));
-  auto result = std::make_shared<std::string>();
+  auto results = std::make_shared<std::vector<std::string>>();
   return RunOnThread(
       info.Env(),
-      [path = StringOf(info[0]), fields = std::move(fields), result] {
-        return AskOnce(path, fields, result.get());
+      [path = StringOf(info[0]), fields = std::move(fields), results] {
+        return AskOnce(path, fields, results.get());
       },
-      [result](Napi::Env env) { return Napi::String::New(env, *result); });
+      [results](Napi::Env env) {
+        return Napi::String::New(env, results->empty() ? "" : results->front());
+      });
 }
 
 void InitFuseBinding(Napi::Env env, Napi::Object exports) {

@@ -49,6 +49,15 @@ Napi::Value OnPathAsync(const Napi::CallbackInfo& info) {
   return RunOnThread(info.Env(), [path = StringOf(info[0])] { return operation(path); });
 }
 
+template <Status (*operation)(const UniqueFd&)>
+Napi::Value OnRootAsync(const Napi::CallbackInfo& info) {
+  return RunOnThread(info.Env(), [directory = StringOf(info[0]), source = StringOf(info[1])] {
+    UniqueFd root;
+    RETURN_IF_ERROR(OpenRoot(directory, source, &root));
+    return operation(root);
+  });
+}
+
 Napi::Value DropCachesAsync(const Napi::CallbackInfo& info) {
   return RunOnThread(info.Env(), [] { return DropCaches(); });
 }
@@ -74,8 +83,9 @@ void InitHostBinding(Napi::Env env, Napi::Object exports) {
   exports.Set("unmountFilesystem", Napi::Function::New(env, UnmountFilesystemAsync));
   exports.Set("abortFuseMount", Napi::Function::New(env, OnPathAsync<AbortFuseMount>));
   exports.Set("syncFilesystem", Napi::Function::New(env, OnPathAsync<SyncFilesystem>));
-  exports.Set("freezeFilesystem", Napi::Function::New(env, OnPathAsync<FreezeFilesystem>));
-  exports.Set("thawFilesystem", Napi::Function::New(env, OnPathAsync<ThawFilesystem>));
+  exports.Set("checkFilesystem", Napi::Function::New(env, OnPathAsync<CheckFilesystem>));
+  exports.Set("freezeFilesystem", Napi::Function::New(env, OnRootAsync<FreezeFilesystem>));
+  exports.Set("thawFilesystem", Napi::Function::New(env, OnRootAsync<ThawFilesystem>));
   exports.Set("dropCaches", Napi::Function::New(env, DropCachesAsync));
   exports.Set("hardenProcess", Napi::Function::New(env, HardenProcessSync));
   exports.Set("keepAliveUnderPressure", Napi::Function::New(env, KeepAliveUnderPressureSync));

@@ -18,8 +18,8 @@ namespace keyvol {
 
 struct LayerOptions {
   std::string path;
-  uint64_t size_bytes = 0;  // a multiple of kSectorBytes, above zero
-  std::shared_ptr<Secret> data_key;
+  uint64_t size_bytes = 0;           // a multiple of kSectorBytes, above zero
+  std::shared_ptr<Secret> data_key;  // null: its cipher comes later
   bool preallocated = false;
 };
 

@@ -61,7 +61,7 @@ Status LayerStack::Read(uint64_t offset_bytes, std::span<std::byte> out) {
 }
 
 Status LayerStack::ReadAll(uint64_t offset_bytes, std::span<std::byte> out) {
-  GatePass pass(gate_);
+  GatePass pass(gate_, Access::kRead);
   RETURN_IF_ERROR(pass.status());
   RETURN_IF_ERROR(CheckRange(offset_bytes, out.size()));
   RETURN_IF_ERROR(
@@ -79,7 +79,7 @@ Status LayerStack::Write(uint64_t offset_bytes, std::span<std::byte> data) {
 }
 
 Status LayerStack::WriteAll(uint64_t offset_bytes, std::span<std::byte> data) {
-  GatePass pass(gate_);
+  GatePass pass(gate_, Access::kWrite);
   RETURN_IF_ERROR(pass.status());
   RETURN_IF_ERROR(CheckWritable());
   RETURN_IF_ERROR(CheckRange(offset_bytes, data.size()));
@@ -100,7 +100,10 @@ Status LayerStack::Flush() {
 }
 
 Status LayerStack::FlushAll() {
-  GatePass pass(gate_);
+  GatePass pass(gate_, Access::kFlush);
+  if (pass.status().code() == Code::kGateClosed && gate_.closing() == Closing::kHoldWrites) {
+    return FlushedByCutOff();
+  }
   RETURN_IF_ERROR(pass.status());
   if (!writable_) return Status::Ok();
   RETURN_IF_ERROR(CheckWritable());

@@ -25,10 +25,13 @@ namespace keyvol {
 struct StackOptions {
   std::vector<LayerOptions> layers;  // top first
   bool writable = false;
+  std::optional<Closing> closed;  // without keys, then, until Restore
 };
 
 struct CutOffReport {
-  bool flushed = false;  // false: what was acknowledged may be lost, and the disk is poisoned
+  bool flushed = false;  // false: what was acknowledged is not durable
+  // The flush had not ended at the deadline and goes on; only where nobody is refused a write.
+  bool running = false;
   uint64_t took_ms = 0;
 };
 
@@ -73,7 +76,7 @@ class LayerStack : public Disk, public std::enable_shared_from_this<LayerStack> 
   // Never waits for I/O.
   void Resume();
   // As Device.cutOff in src/device/addon.ts.
-  CutOffReport CutOff(std::chrono::milliseconds deadline);
+  CutOffReport CutOff(std::chrono::milliseconds deadline, Closing closing);
   // Keys top first, one a layer. kBusy when the gate is not closed, or when the requests or the
   // flush of the cut-off have not ended within ten seconds.
   Status Restore(const std::vector<std::shared_ptr<Secret>>& keys);
@@ -106,6 +109,9 @@ class LayerStack : public Disk, public std::enable_shared_from_this<LayerStack> 
   Status ReadAll(uint64_t offset_bytes, std::span<std::byte> out);
   Status WriteAll(uint64_t offset_bytes, std::span<std::byte> data);
   Status FlushAll();
+  // What a flush answers while writes wait at the closed gate: all that was acknowledged was
+  // flushed by the cut-off, or was not.
+  Status FlushedByCutOff();
   Status ZeroAll(uint64_t offset_bytes, uint64_t length_bytes);
 
   // The functions below run under the locks of the groups that they touch.
@@ -143,6 +149,7 @@ class LayerStack : public Disk, public std::enable_shared_from_this<LayerStack> 
   using ReportSlot = std::shared_ptr<std::optional<CutOffReport>>;
   void FinishCutOff(std::chrono::steady_clock::time_point started, const ReportSlot& report);
   void DropPoisonedCache();
+  void OpenedClosed(Closing closing);
   void LayersChanged();
   void DropKeys();
   Status CheckRestorable(std::unique_lock<std::mutex>& state, size_t key_count);

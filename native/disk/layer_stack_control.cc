@@ -40,8 +40,16 @@ Status LayerStack::Open(const StackOptions& options, std::shared_ptr<LayerStack>
     opened->layers_.push_back(std::move(next));
   }
   opened->LayersChanged();
+  if (options.closed) opened->OpenedClosed(*options.closed);
   *stack = std::move(opened);
   return Status::Ok();
+}
+
+// As after a cut-off that has flushed everything.
+void LayerStack::OpenedClosed(Closing closing) {
+  gate_.Close(closing);
+  cut_off_ = CutOffState::kEnded;
+  report_ = std::make_shared<std::optional<CutOffReport>>(CutOffReport{.flushed = true});
 }
 
 void LayerStack::LayersChanged() {
@@ -128,12 +136,14 @@ void LayerStack::Resume() {
   gate_.Resume();
 }
 
-CutOffReport LayerStack::CutOff(std::chrono::milliseconds deadline) {
+CutOffReport LayerStack::CutOff(std::chrono::milliseconds deadline, Closing closing) {
   const Clock::time_point started = Clock::now();
   std::unique_lock state(state_mutex_);
-  if (cut_off_ == CutOffState::kNone && !closed_) {
-    gate_.Close();
+  if (!closed_) {
+    gate_.Close(closing);
     space_.Wake();
+  }
+  if (cut_off_ == CutOffState::kNone && !closed_) {
     cut_off_ = CutOffState::kRunning;
     report_ = std::make_shared<std::optional<CutOffReport>>();
     // The thread may outlive this call, and the caller's interest in the disk.
@@ -150,11 +160,12 @@ CutOffReport LayerStack::CutOff(std::chrono::milliseconds deadline) {
   }
   const ReportSlot report = report_;
   cut_off_changed_.wait_until(state, started + deadline, [&] { return report->has_value(); });
-  if (!report->has_value()) {
-    // Nobody can lose writes on a disk that takes none.
-    if (writable_) poisoned_ = true;
-    *report = CutOffReport{!writable_, MsSince(started)};
-  }
+  if (report->has_value()) return **report;
+  // Who waits is told nothing, so a flush that ends late, but well, loses nothing.
+  if (closing != Closing::kRefuse) return CutOffReport{false, true, MsSince(started)};
+  // Nobody can lose writes on a disk that takes none.
+  if (writable_) poisoned_ = true;
+  *report = CutOffReport{!writable_, false, MsSince(started)};
   return **report;
 }
 
@@ -167,9 +178,23 @@ void LayerStack::FinishCutOff(Clock::time_point started, const ReportSlot& repor
   const bool synced = SyncTop().ok();
   DropPoisonedCache();
   std::lock_guard state(state_mutex_);
-  if (!report->has_value()) *report = CutOffReport{synced && !poisoned_, MsSince(started)};
+  if (!report->has_value()) *report = CutOffReport{synced && !poisoned_, false, MsSince(started)};
   cut_off_ = CutOffState::kEnded;
   cut_off_changed_.notify_all();
+}
+
+Status LayerStack::FlushedByCutOff() {
+  std::unique_lock state(state_mutex_);
+  const auto ended = [this] { return closed_ || cut_off_ != CutOffState::kRunning; };
+  if (NoWaiting::IsOn() && !ended()) {
+    return Status::Error(Code::kWouldWait, "the disk is being flushed");
+  }
+  if (!Interruptible::Wait(cut_off_changed_, state, ended)) return Interruptible::Interrupted();
+  if (closed_) return GateClosedStatus();
+  if (!writable_) return Status::Ok();
+  RETURN_IF_ERROR(CheckWritable());
+  const bool flushed = report_ && report_->has_value() && (*report_)->flushed;
+  return flushed ? Status::Ok() : Status::Error(Code::kIo, "the disk's last flush failed");
 }
 
 // Not under state_mutex_: on slow storage it waits, and whoever asks for Stats would with it.
@@ -216,8 +241,9 @@ Status LayerStack::Close() {
       return *close_status_;
     }
     closed_ = true;
-    gate_.Close();
+    gate_.Close(Closing::kRefuse);
     space_.Wake();
+    cut_off_changed_.notify_all();
     if (!report_) report_ = std::make_shared<std::optional<CutOffReport>>();
     cut_off_changed_.wait(state, [this] { return cut_off_ != CutOffState::kRunning; });
   }
@@ -230,7 +256,7 @@ Status LayerStack::Close() {
   std::lock_guard control(control_mutex_);
   std::lock_guard state(state_mutex_);
   layers_.clear();
-  if (!report_->has_value()) *report_ = CutOffReport{status.ok(), 0};
+  if (!report_->has_value()) *report_ = CutOffReport{status.ok(), false, 0};
   close_status_ = status;
   cut_off_changed_.notify_all();
   return status;

@@ -38,7 +38,7 @@ Status LayerStack::WriteZeroes(uint64_t offset_bytes, uint64_t length_bytes) {
 }
 
 Status LayerStack::ZeroAll(uint64_t offset_bytes, uint64_t length_bytes) {
-  GatePass pass(gate_);
+  GatePass pass(gate_, Access::kWrite);
   RETURN_IF_ERROR(pass.status());
   RETURN_IF_ERROR(CheckWritable());
   RETURN_IF_ERROR(CheckRange(offset_bytes, length_bytes));
@@ -186,7 +186,7 @@ uint64_t LayerStack::LookThrough(uint64_t group) {
 }
 
 Status LayerStack::SeekData(uint64_t offset_bytes, uint64_t* result_bytes) {
-  GatePass pass(gate_);
+  GatePass pass(gate_, Access::kRead);
   RETURN_IF_ERROR(pass.status());
   const uint64_t sector = NextLook(offset_bytes / kSectorBytes);
   if (offset_bytes >= size_bytes_ || sector >= size_bytes_ / kSectorBytes) {
@@ -197,7 +197,7 @@ Status LayerStack::SeekData(uint64_t offset_bytes, uint64_t* result_bytes) {
 }
 
 Status LayerStack::SeekHole(uint64_t offset_bytes, uint64_t* result_bytes) {
-  GatePass pass(gate_);
+  GatePass pass(gate_, Access::kRead);
   RETURN_IF_ERROR(pass.status());
   const uint64_t size_bytes = size_bytes_;
   if (offset_bytes >= size_bytes) {

@@ -28,8 +28,8 @@ class WaitingForSpace {
 class SpaceWait {
  public:
   // Calls attempt() until it ends with something else than a full filesystem: at once on threads
-  // that do not wait for space, and with kWouldWait on those with NoWaiting. A failed attempt
-  // leaves the caller's data as it was.
+  // that do not wait for space, with kWouldWait on those with NoWaiting, and with kInterrupted on
+  // those that were interrupted. A failed attempt leaves the caller's data as it was.
   template <typename Attempt>
   Status Retry(Attempt attempt) {
     Status status = attempt();
@@ -38,6 +38,7 @@ class SpaceWait {
     const Waiter waiter(*this);
     while (IsFull(status)) {
       WaitAWhile();
+      if (Interruptible::IsSet()) return Interruptible::Interrupted();
       status = attempt();
     }
     return status;

@@ -4,11 +4,12 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
-
-#include "unique_fd.h"
+#include <fstream>
+#include <sstream>
 
 namespace keyvol {
 
@@ -24,6 +25,31 @@ Status ErrnoStatus(const std::string& what) {
 Status OpenDirectory(const std::string& directory, UniqueFd* fd) {
   *fd = UniqueFd(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   return fd->valid() ? Status::Ok() : Status::FromErrno(errno, "open " + directory);
+}
+
+// The root of a mount, for ioctls.
+Status ControlFilesystem(const UniqueFd& root, unsigned long request, const std::string& what) {
+  const UniqueFd fd(openat(root.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd.valid()) return Status::FromErrno(errno, "open a filesystem to " + what + " it");
+  return ioctl(fd.get(), request, 0) == 0 ? Status::Ok() : ErrnoStatus(what + " a filesystem");
+}
+
+// What is mounted there, by proc_pid_mountinfo(5): "36 35 98:0 /root /dir options … - type source
+// …". Empty for what is no mount's root.
+std::string SourceOf(const UniqueFd& directory) {
+  struct statx found;
+  if (statx(directory.get(), "", AT_EMPTY_PATH, STATX_MNT_ID, &found) != 0) return "";
+  if ((found.stx_attributes & STATX_ATTR_MOUNT_ROOT) == 0) return "";
+  std::ifstream mounts("/proc/self/mountinfo");
+  const std::string id = std::to_string(found.stx_mnt_id) + " ";
+  for (std::string line; std::getline(mounts, line);) {
+    if (line.compare(0, id.size(), id) != 0) continue;
+    std::istringstream fields(line.substr(line.find(" - ") + 3));
+    std::string type, source;
+    fields >> type >> source;
+    return source;
+  }
+  return "";
 }
 
 }  // namespace
@@ -58,16 +84,27 @@ Status SyncFilesystem(const std::string& directory) {
   return syncfs(fd.get()) == 0 ? Status::Ok() : Status::FromErrno(errno, "sync " + directory);
 }
 
-Status FreezeFilesystem(const std::string& directory) {
-  UniqueFd fd;
-  RETURN_IF_ERROR(OpenDirectory(directory, &fd));
-  return ioctl(fd.get(), FIFREEZE, 0) == 0 ? Status::Ok() : ErrnoStatus("freeze " + directory);
+Status OpenRoot(const std::string& directory, const std::string& source, UniqueFd* root) {
+  const UniqueFd mounted(open(directory.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!mounted.valid()) return Status::FromErrno(errno, "open " + directory);
+  if (SourceOf(mounted) != source) {
+    return Status::Error(Code::kNotFound, source + " is not mounted on " + directory);
+  }
+  *root =
+      UniqueFd(open_tree(mounted.get(), "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH));
+  return root->valid() ? Status::Ok() : Status::FromErrno(errno, "keep hold of " + directory);
 }
 
-Status ThawFilesystem(const std::string& directory) {
-  UniqueFd fd;
-  RETURN_IF_ERROR(OpenDirectory(directory, &fd));
-  return ioctl(fd.get(), FITHAW, 0) == 0 ? Status::Ok() : ErrnoStatus("thaw " + directory);
+Status FreezeFilesystem(const UniqueFd& root) {
+  return ControlFilesystem(root, FIFREEZE, "freeze");
+}
+Status ThawFilesystem(const UniqueFd& root) { return ControlFilesystem(root, FITHAW, "thaw"); }
+
+Status CheckFilesystem(const std::string& directory) {
+  const UniqueFd fd(open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  // What is full, or cannot make such files, has not given up.
+  if (fd.valid() || errno == ENOSPC || errno == EDQUOT || errno == EOPNOTSUPP) return Status::Ok();
+  return Status::FromErrno(errno, "make a file in " + directory);
 }
 
 Status DropCaches() {

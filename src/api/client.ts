@@ -10,6 +10,7 @@ import type {
   ImageCreate,
   ImpactView,
   KeyChangeView,
+  KeyLossRequest,
   KeyView,
   OnKeyLoss,
   Progress,
@@ -40,9 +41,14 @@ class HttpClient implements DaemonClient {
   listKeys = () => this.#get<KeyView[]>(apiPath('keys'));
   showKey = (key: string) => this.#get<KeyView>(apiPath('keys', key));
   enableKey = (key: string) => this.#post<KeyChangeView>(apiPath('keys', key, 'enable'));
-  disableKey = (key: string) => this.#post<KeyChangeView>(apiPath('keys', key, 'disable'));
-  scheduleKeyDeletion = (key: string, days: number, confirm?: string) =>
-    this.#post<KeyChangeView>(apiPath('keys', key, 'schedule-deletion'), { days, confirm });
+  disableKey = (key: string, loss: KeyLossRequest = {}) =>
+    this.#post<KeyChangeView>(apiPath('keys', key, 'disable'), loss);
+  scheduleKeyDeletion = (key: string, days: number, confirm?: string, loss: KeyLossRequest = {}) =>
+    this.#post<KeyChangeView>(apiPath('keys', key, 'schedule-deletion'), {
+      days,
+      confirm,
+      ...loss,
+    });
   cancelKeyDeletion = (key: string) =>
     this.#post<KeyChangeView>(apiPath('keys', key, 'cancel-deletion'));
   renameKey = (key: string, name: string) =>

@@ -241,9 +241,12 @@ export const imageCreate = schemaOf<ImageCreate>()(
 
 export const rename = strictObject({ name: nameText });
 export const description = strictObject({ description: longText });
+const killUsers = Type.Optional(Type.Boolean());
+export const keyLoss = strictObject({ kill_users: killUsers });
 export const deletionSchedule = strictObject({
   days: wholeNumber,
   confirm: Type.Optional(nameText),
+  kill_users: killUsers,
 });
 export const volumeSettings = strictObject({ on_key_loss: onKeyLoss });
 export const attachOptions = strictObject({ read_only: Type.Optional(Type.Boolean()) });

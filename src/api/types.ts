@@ -25,6 +25,11 @@ export interface DiskChangeView {
   detail?: string;
 }
 
+export interface KeyLossRequest {
+  /** Kills the programs that have files of its mounted disks mapped. */
+  kill_users?: boolean;
+}
+
 export interface KeyChangeView {
   key: KeyView;
   changed: boolean;
@@ -185,9 +190,14 @@ export interface DaemonClient {
   listKeys(): Promise<KeyView[]>;
   showKey(key: string): Promise<KeyView>;
   enableKey(key: string): Promise<KeyChangeView>;
-  disableKey(key: string): Promise<KeyChangeView>;
+  disableKey(key: string, loss?: KeyLossRequest): Promise<KeyChangeView>;
   /** `confirm`: the key's name, needed when disks use the key (CONFIRMATION_REQUIRED). */
-  scheduleKeyDeletion(key: string, days: number, confirm?: string): Promise<KeyChangeView>;
+  scheduleKeyDeletion(
+    key: string,
+    days: number,
+    confirm?: string,
+    loss?: KeyLossRequest,
+  ): Promise<KeyChangeView>;
   cancelKeyDeletion(key: string): Promise<KeyChangeView>;
   renameKey(key: string, name: string): Promise<KeyView>;
   describeKey(key: string, description: string): Promise<KeyView>;

@@ -46,7 +46,7 @@ export function yesOption(): Option {
 export function onKeyLossOption(): Option {
   return new Option(
     '--on-key-loss <policy>',
-    'what an attached volume does without its key; not yet: suspend',
+    'without its key an attached volume refuses I/O, goes on until it is detached, or makes I/O wait',
   ).choices(['deny', 'until-detach', 'suspend']);
 }
 

@@ -131,13 +131,14 @@ function held(
   holder: HolderSettings,
   recovery: readonly string[],
 ): OpenedFuse {
+  const host = new HeldHost(addon, holder.socketPath);
   const keepHeld = async (): Promise<string | undefined> => {
     if (session.isHeld) return undefined;
     await startHolder(holder);
     await session.entrust();
+    await host.informHolder();
     return 'the holder of the mount had ended, and another has taken its place';
   };
-  const host = new HeldHost(addon, holder.socketPath);
   return { driver: 'native', session, host, recovery, keepHeld };
 }
 

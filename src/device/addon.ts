@@ -51,9 +51,25 @@ export interface DeviceOptions {
   readonly writable: boolean;
 }
 
+/** As if it had been cut off: its keys come with `restore`. */
+export interface ClosedDeviceOptions {
+  readonly layers: readonly Omit<DeviceLayer, 'dataKey'>[];
+  readonly writable: boolean;
+  readonly closed: Closing;
+}
+
+/**
+ * What becomes of requests while the gate is closed. `refuse`: all get GATE_CLOSED (EIO).
+ * `hold-writes`: reads get it, flushes succeed once the cut-off has flushed everything, writes and
+ * discards wait. `suspend`: all wait. What waits is decided about anew whenever that changes.
+ */
+export type Closing = 'refuse' | 'hold-writes' | 'suspend';
+
 export interface CutOffReport {
-  /** False: the flush failed or did not end in time; the device is poisoned then. */
+  /** False: the flush failed or did not end in time; the device is poisoned then, unless `running`. */
   readonly flushed: boolean;
+  /** The flush goes on after the deadline, and can still succeed; never when `refuse`. */
+  readonly running: boolean;
   readonly tookMs: number;
 }
 
@@ -113,11 +129,11 @@ export interface Device {
   swapTop(layer: DeviceLayer): Promise<void>;
   resume(): void;
   /**
-   * Closes the gate: requests that arrive get GATE_CLOSED (EIO), running ones end, what was
-   * acknowledged is flushed, all keys are wiped. Answers within `deadlineMs` whatever the flush
-   * has reached. Wins over hold. On a closed gate: answers at once with the last report.
+   * Closes the gate as `closing` says (`refuse`): running requests end, what was acknowledged is
+   * flushed, all keys are wiped. Answers within `deadlineMs` whatever the flush has reached. Wins
+   * over hold. On a closed gate: changes how it is closed, and answers with the last report.
    */
-  cutOff(deadlineMs: number): Promise<CutOffReport>;
+  cutOff(deadlineMs: number, closing?: Closing): Promise<CutOffReport>;
   /** Opens the gate again with the layers' keys, top first. Poisoned stays poisoned. */
   restore(dataKeys: readonly Secret[]): Promise<void>;
   /**
@@ -169,6 +185,8 @@ export interface FuseSession {
   serve(): void;
   /** Waits for what a former daemon had its holder do to the host, and has not seen the end of. */
   settle(): Promise<void>;
+  /** The loop devices whose filesystems a former daemon has frozen and not thawed. */
+  frozen(): Promise<readonly string[]>;
   /** Gives the mount to a new holder at the same socket, for the one it had has died. */
   entrust(): Promise<void>;
   /** Stops answering without ending the mount, for a process that is about to exit. */
@@ -224,9 +242,23 @@ export interface MountHost {
   /** Throws BUSY while files are open, unless `lazy`; INVALID_ARGUMENT when nothing is mounted. */
   unmountFilesystem(directory: string, lazy: boolean): Promise<void>;
   syncFilesystem(directory: string): Promise<void>;
-  /** Throws BUSY when it is frozen already. */
-  freezeFilesystem(directory: string): Promise<void>;
-  thawFilesystem(directory: string): Promise<void>;
+  /**
+   * FIFREEZE on what `source` has mounted on `directory`. Throws FILE_NOT_FOUND when it has not,
+   * BUSY when it is frozen already.
+   */
+  freezeFilesystem(directory: string, source: string): Promise<void>;
+  /**
+   * FITHAW on it; through a holder that froze it even when it is no longer mounted there. Throws
+   * FILE_NOT_FOUND, and INVALID_ARGUMENT when it is not frozen.
+   */
+  thawFilesystem(directory: string, source: string): Promise<void>;
+  /**
+   * Only where a frozen filesystem can be thawed after it was unmounted: tells of one that a former
+   * daemon has frozen.
+   */
+  keepFrozen?(directory: string, source: string): void;
+  /** Throws READ_ONLY or IO_ERROR when no file can be made there. Waits while it is frozen. */
+  checkFilesystem(directory: string): Promise<void>;
   /** Drops every clean page, directory entry and inode of the host. */
   dropCaches(): Promise<void>;
 }
@@ -276,7 +308,7 @@ export interface Addon extends MountHost {
   clearBlockFaults(): void;
 
   // disk
-  openDevice(options: DeviceOptions): Promise<Device>;
+  openDevice(options: DeviceOptions | ClosedDeviceOptions): Promise<Device>;
 
   // transport
   mountFuse(options: FuseOptions): Promise<FuseSession>;

@@ -102,6 +102,10 @@ class PortableSession implements FuseSession {
     // Nobody does anything for it but this process.
   }
 
+  frozen(): Promise<readonly string[]> {
+    return Promise.resolve([]);
+  }
+
   entrust(): Promise<void> {
     return Promise.reject(noHolder());
   }

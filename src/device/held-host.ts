@@ -7,10 +7,26 @@ import { Fault } from '../fault.js';
 import type { Addon, LoopOptions, MountHost, MountOptions } from './addon.js';
 
 export class HeldHost implements MountHost {
+  /** By directory and source. */
+  readonly #frozen = new Map<string, readonly [string, string]>();
+
   constructor(
     private readonly addon: Pick<Addon, 'askHolder' | keyof MountHost>,
     private readonly socketPath: string,
   ) {}
+
+  keepFrozen(directory: string, source: string): void {
+    this.#frozen.set(`${directory} ${source}`, [directory, source]);
+  }
+
+  /** Tells a new holder what is frozen. */
+  async informHolder(): Promise<void> {
+    for (const frozen of this.#frozen.values()) {
+      const told = this.addon.askHolder(this.socketPath, ['keep', ...frozen]);
+      // Someone may have unmounted it.
+      await told.catch(() => undefined);
+    }
+  }
 
   attachLoop(loop: LoopOptions): Promise<string> {
     const { path, readOnly, sectorBytes } = loop;
@@ -37,12 +53,20 @@ export class HeldHost implements MountHost {
     await this.#ask(['syncFilesystem', directory], () => this.addon.syncFilesystem(directory));
   }
 
-  async freezeFilesystem(directory: string): Promise<void> {
-    await this.#ask(['freezeFilesystem', directory], () => this.addon.freezeFilesystem(directory));
+  async freezeFilesystem(directory: string, source: string): Promise<void> {
+    const words = ['freezeFilesystem', directory, source];
+    await this.#ask(words, () => this.addon.freezeFilesystem(directory, source));
+    this.keepFrozen(directory, source);
   }
 
-  async thawFilesystem(directory: string): Promise<void> {
-    await this.#ask(['thawFilesystem', directory], () => this.addon.thawFilesystem(directory));
+  async thawFilesystem(directory: string, source: string): Promise<void> {
+    const words = ['thawFilesystem', directory, source];
+    this.#frozen.delete(`${directory} ${source}`);
+    await this.#ask(words, () => this.addon.thawFilesystem(directory, source));
+  }
+
+  async checkFilesystem(directory: string): Promise<void> {
+    await this.#ask(['checkFilesystem', directory], () => this.addon.checkFilesystem(directory));
   }
 
   async dropCaches(): Promise<void> {

@@ -120,6 +120,12 @@ export class LayerFiles {
     }
   }
 
+  /** For a device that is opened closed: its container is looked into when the key comes. */
+  withoutKey(record: LayerRecord): Omit<DeviceLayer, 'dataKey'> {
+    const { sizeBytes, preallocated } = record;
+    return { path: this.path(record.id), sizeBytes, preallocated };
+  }
+
   /** Opens all of a stack, top first, or none of it. The caller releases the keys. */
   async openStack(session: KeySession, stack: readonly LayerRecord[]): Promise<OpenLayer[]> {
     const opened = await Promise.allSettled(stack.map((record) => this.open(session, record)));
@@ -178,12 +184,7 @@ export class LayerFiles {
   }
 
   #deviceLayer(record: LayerRecord, dataKey: Secret): DeviceLayer {
-    return {
-      path: this.path(record.id),
-      sizeBytes: record.sizeBytes,
-      dataKey,
-      preallocated: record.preallocated,
-    };
+    return { ...this.withoutKey(record), dataKey };
   }
 }
 

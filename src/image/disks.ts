@@ -104,7 +104,7 @@ function contextOf(options: DisksOptions): DiskContext {
     fuse,
     host,
     clock,
-    watch: new KeyWatch({ records, clock }),
+    watch: new KeyWatch({ records, clock, host }),
     locks: new Locks(),
     live: new Map(),
     warn,

@@ -15,6 +15,7 @@ import type {
   DiskChange,
   KeyChange,
   KeyListener,
+  KeyLossOptions,
   KeyState,
   MasterKey,
 } from './key-service.js';
@@ -31,6 +32,7 @@ interface ChangeRequest {
   /** The state in which the request is a friendly no-op, if there is one. */
   readonly already?: KeyState;
   readonly days?: number;
+  readonly loss?: KeyLossOptions;
   /** Throws to refuse what the table allows. */
   readonly confirm?: (key: MasterKey) => void;
 }
@@ -73,9 +75,9 @@ export class KeyChanges {
     return this.#change(nameOrId, caller, request);
   }
 
-  disable(nameOrId: string, caller: Caller): Promise<KeyChange> {
+  disable(nameOrId: string, caller: Caller, loss?: KeyLossOptions): Promise<KeyChange> {
     const request = { action: 'disable', audit: 'disableKey', already: 'disabled' } as const;
-    return this.#change(nameOrId, caller, request);
+    return this.#change(nameOrId, caller, { ...request, ...(loss === undefined ? {} : { loss }) });
   }
 
   scheduleDeletion(
@@ -83,9 +85,10 @@ export class KeyChanges {
     days: number,
     caller: Caller,
     confirm: (key: MasterKey) => void = () => undefined,
+    loss: KeyLossOptions = { killUsers: false },
   ): Promise<KeyChange> {
     const action = 'schedule-deletion';
-    const request = { action, audit: 'scheduleKeyDeletion', days, confirm } as const;
+    const request = { action, audit: 'scheduleKeyDeletion', days, confirm, loss } as const;
     return this.#change(nameOrId, caller, request);
   }
 
@@ -149,7 +152,7 @@ export class KeyChanges {
     const { before, after } = decision;
     book.shut(before.id);
     const [disks, recorded] = await Promise.allSettled([
-      this.#tellLost({ ...before, state: after }),
+      this.#tellLost({ ...before, state: after }, decision.request.loss),
       this.#commit(decision),
     ]);
     if (recorded.status === 'rejected') {
@@ -199,8 +202,11 @@ export class KeyChanges {
     }
   }
 
-  async #tellLost(key: MasterKey): Promise<DiskChange[]> {
-    return (await this.#tools.listener()?.keyLost(key)) ?? [];
+  async #tellLost(
+    key: MasterKey,
+    loss: KeyLossOptions = { killUsers: false },
+  ): Promise<DiskChange[]> {
+    return (await this.#tools.listener()?.keyLost(key, loss)) ?? [];
   }
 
   async #tellUsable(session: OpenSession): Promise<DiskChange[]> {

@@ -59,13 +59,18 @@ export interface DiskChange {
   readonly detail?: string;
 }
 
+export interface KeyLossOptions {
+  /** Programs that keep something readable of its disks are killed. */
+  readonly killUsers: boolean;
+}
+
 /**
  * Hears of state changes, inside the exclusive lock of the key. Must not call withKey for the
  * same key.
  */
 export interface KeyListener {
   /** The key is not usable from now on. Answers within a second. */
-  keyLost(key: MasterKey): Promise<DiskChange[]>;
+  keyLost(key: MasterKey, options: KeyLossOptions): Promise<DiskChange[]>;
   /** The key is usable again. */
   keyUsable(key: MasterKey, session: KeySession): Promise<DiskChange[]>;
   /** The key is gone for ever. */
@@ -91,7 +96,7 @@ export interface KeyService {
   defaultKey(service: DefaultKeyService, caller: Caller): Promise<MasterKey>;
 
   enableKey(nameOrId: string, caller: Caller): Promise<KeyChange>;
-  disableKey(nameOrId: string, caller: Caller): Promise<KeyChange>;
+  disableKey(nameOrId: string, caller: Caller, options?: KeyLossOptions): Promise<KeyChange>;
   /**
    * `confirm` sees the key once all else allows its deletion, while no use of the key runs, and
    * throws to refuse it.
@@ -101,6 +106,7 @@ export interface KeyService {
     days: number,
     caller: Caller,
     confirm?: (key: MasterKey) => void,
+    options?: KeyLossOptions,
   ): Promise<KeyChange>;
   cancelDeletion(nameOrId: string, caller: Caller): Promise<KeyChange>;
   renameKey(nameOrId: string, alias: string, caller: Caller): Promise<MasterKey>;

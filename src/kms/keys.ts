@@ -21,6 +21,7 @@ import type {
   DefaultKeyService,
   KeyChange,
   KeyListener,
+  KeyLossOptions,
   KeyService,
   KeySession,
   MasterKey,
@@ -122,8 +123,8 @@ class Keys implements KeyService {
     return this.#changes.enable(nameOrId, caller);
   }
 
-  disableKey(nameOrId: string, caller: Caller): Promise<KeyChange> {
-    return this.#changes.disable(nameOrId, caller);
+  disableKey(nameOrId: string, caller: Caller, options?: KeyLossOptions): Promise<KeyChange> {
+    return this.#changes.disable(nameOrId, caller, options);
   }
 
   scheduleDeletion(
@@ -131,8 +132,9 @@ class Keys implements KeyService {
     days: number,
     caller: Caller,
     confirm?: (key: MasterKey) => void,
+    options?: KeyLossOptions,
   ): Promise<KeyChange> {
-    return this.#changes.scheduleDeletion(nameOrId, days, caller, confirm);
+    return this.#changes.scheduleDeletion(nameOrId, days, caller, confirm, options);
   }
 
   cancelDeletion(nameOrId: string, caller: Caller): Promise<KeyChange> {

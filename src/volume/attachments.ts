@@ -120,7 +120,7 @@ export async function unmount(context: DiskContext, disk: DiskRecord): Promise<v
   if (live?.mount === undefined) {
     throw new Fault('WRONG_STATE', `${disk.kind} ${disk.name} is not mounted`);
   }
-  await live.mount.down();
+  await live.mount.down(() => live.refuse());
   await live.mount.abandon();
   live.endMount();
   const attachment = context.records.attachment(disk.id);

@@ -72,9 +72,17 @@ function whyClosed(context: DiskContext, live: LiveDisk): DiskHealth {
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     const { message, hint } = error;
-    return { state: 'locked', reason: message, ...(hint === undefined ? {} : { cure: hint }) };
+    const cure = hint === undefined ? {} : { cure: hint };
+    return { state: 'locked', reason: `${message}: ${whatUsersMeet(live)}`, ...cure };
   }
   return { state: 'failed', reason: 'it could not be opened again', cure: reattach(live) };
+}
+
+function whatUsersMeet({ device, onKeyLoss, lockedMount }: LiveDisk): string {
+  if (device !== undefined && onKeyLoss === 'suspend') return 'reads and writes wait';
+  if (lockedMount === undefined) return 'reads and writes fail';
+  if (lockedMount.readOnly) return `reads at ${lockedMount.directory} fail`;
+  return `its filesystem at ${lockedMount.directory} is frozen, reads fail, writes wait`;
 }
 
 function reattach({ kind, name, mount }: LiveDisk): string {

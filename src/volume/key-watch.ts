@@ -2,8 +2,15 @@
 import type { DiskContext } from './context.js';
 import { setErrorOfKey } from '../disk/statements.js';
 import type { OnKeyLoss } from '../disk/records.js';
-import type { DiskChange, KeyListener, KeySession, MasterKey } from '../kms/key-service.js';
+import type {
+  DiskChange,
+  KeyListener,
+  KeyLossOptions,
+  KeySession,
+  MasterKey,
+} from '../kms/key-service.js';
 import { within } from './deadline.js';
+import { clearCaches } from './page-cache.js';
 
 /** A holder of data keys. Registered before it asks for the unwrap, so that no state change misses it. */
 export interface Gated {
@@ -16,6 +23,10 @@ export interface Gated {
   readonly isOpen: boolean;
   /** Refuses I/O and wipes the data keys, within a second; undefined when there is nothing to cut. */
   cutOff(): Promise<DiskChange | undefined>;
+  /** Cuts it off for good. */
+  giveUp(): Promise<void>;
+  /** A locked filesystem of it, whose files the kernel has cached; once cut off. */
+  readonly lockedMount: { readonly loop: string | undefined } | undefined;
   /** Goes on with fresh unwraps; undefined when there is nothing to restore. */
   restore(session: KeySession): Promise<DiskChange | undefined>;
 }
@@ -25,9 +36,9 @@ const answerWithinMs = 980;
 
 export class KeyWatch implements KeyListener {
   readonly #gates = new Map<string, Set<Gated>>();
-  readonly #context: Pick<DiskContext, 'records' | 'clock'>;
+  readonly #context: Pick<DiskContext, 'records' | 'clock' | 'host'>;
 
-  constructor(context: Pick<DiskContext, 'records' | 'clock'>) {
+  constructor(context: Pick<DiskContext, 'records' | 'clock' | 'host'>) {
     this.#context = context;
   }
 
@@ -44,13 +55,21 @@ export class KeyWatch implements KeyListener {
   }
 
   /** All gates of the key at once, so that many disks take no longer than one. */
-  async keyLost(key: MasterKey): Promise<DiskChange[]> {
+  async keyLost(key: MasterKey, { killUsers }: KeyLossOptions): Promise<DiskChange[]> {
+    const started = performance.now();
+    const gates = this.#gatesOf(key.id);
     const changes = await Promise.all(
-      this.#gatesOf(key.id).map((gate) =>
-        gate.onKeyLoss === 'until-detach' ? keptUntilDetach(gate) : cut(gate),
-      ),
+      gates.map((gate) => (gate.onKeyLoss === 'until-detach' ? keptUntilDetach(gate) : cut(gate))),
     );
-    return changes.filter((change) => change !== undefined);
+    const loops = gates.map((gate) => gate.lockedMount?.loop);
+    const clearing = clearCaches(this.#context.host, loops, killUsers);
+    const leftMs = answerWithinMs - (performance.now() - started);
+    const notes = await within(leftMs, clearing, () => new Map<string, string>());
+    return changes.flatMap((change, index) => {
+      if (change === undefined) return [];
+      const note = notes.get(loops[index] ?? '');
+      return note === undefined ? change : { ...change, detail: joined(change.detail, note) };
+    });
   }
 
   async keyUsable(key: MasterKey, session: KeySession): Promise<DiskChange[]> {
@@ -60,7 +79,7 @@ export class KeyWatch implements KeyListener {
   }
 
   async keyDeleted(key: MasterKey): Promise<void> {
-    await Promise.all(this.#gatesOf(key.id).map((gate) => cut(gate)));
+    await Promise.all(this.#gatesOf(key.id).map((gate) => gate.giveUp().catch(() => undefined)));
     const day = new Date(this.#context.clock.nowMs()).toISOString().slice(0, 10);
     const reason = `master key ${key.alias} was deleted on ${day}; the data cannot be recovered`;
     await this.#context.records.commit([setErrorOfKey(key.id, reason)]);
@@ -88,4 +107,8 @@ async function cut(gate: Gated): Promise<DiskChange | undefined> {
   const change = gate.cutOff().catch((error: unknown) => failed(String(error)));
   const late = (): DiskChange => failed('it did not answer in time');
   return within(answerWithinMs, change, late);
+}
+
+function joined(...texts: (string | undefined)[]): string {
+  return texts.filter((text) => text !== undefined).join('; ');
 }

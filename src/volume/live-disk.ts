@@ -1,26 +1,26 @@
 /** One attached disk: its device, its FUSE file, its mount, and the gate over all three. */
 import { join } from 'node:path';
-import type { Device, FuseSession } from '../device/index.js';
+import type { Closing, Device, FuseSession } from '../device/index.js';
 import { releaseLayers, type OpenLayer } from '../disk/layers.js';
-import type { DiskKind, DiskRecord, OnKeyLoss } from '../disk/records.js';
+import type { DiskKind, DiskRecord, LayerRecord, OnKeyLoss } from '../disk/records.js';
 import { Fault } from '../fault.js';
 import type { DiskChange, KeySession } from '../kms/key-service.js';
 import type { DiskContext } from './context.js';
 import { becomesSo, succeedsWithin, within } from './deadline.js';
+import { lockInTime, lossesOf, mustComeDown, type Ending } from './ending.js';
 import type { Gated } from './key-watch.js';
 import type { Mount } from './mount.js';
 
 /** Of the second that cutting off may take (DESIGN §4). */
-const syncWithinMs = 400;
-const unmountWithinMs = 150;
 const pagesWithinMs = 400;
 const gateWithinMs = 800;
 const allWithinMs = 950;
 /** How long the kernel may take to tell that a file was closed. */
 const closeWithinMs = 300;
 
-/** How a filesystem ended when its key was lost: `busy` and `unsynced` ones must be taken down. */
-type Ending = 'none' | 'unmounted' | 'busy' | 'unsynced';
+const mountedAfresh =
+  'its filesystem had broken while it was locked, as one does that another program unfreezes, and ' +
+  'was mounted afresh: programs must open their files again';
 
 export class LiveDisk implements Gated {
   readonly id: string;
@@ -70,12 +70,14 @@ export class LiveDisk implements Gated {
     return join(this.#fuse.mountPoint, this.#directory, this.name);
   }
 
+  /** Where a filesystem is mounted that its lost key has locked: programs may read what is cached. */
+  get lockedMount(): Mount | undefined {
+    return this.#cut && this.mount?.isLocked === true ? this.mount : undefined;
+  }
+
   /** Opens the stack and shows its file. On failure nothing is open. */
   async open(session: KeySession): Promise<void> {
-    const record = this.#context.records.disk(this.id);
-    if (record === undefined)
-      throw new Fault('INTERNAL', `${this.kind} ${this.name} has no record`);
-    const layers = await this.#unwrapAll(session, record.topLayerId);
+    const layers = await this.#context.layers.openStack(session, this.#recordedStack());
     try {
       this.#device = await this.#context.addon.openDevice({
         layers: layers.map((layer) => layer.device),
@@ -86,6 +88,19 @@ export class LiveDisk implements Gated {
     }
     this.#layerIds = layers.map((layer) => layer.record.id);
     this.#cut = false;
+    await this.#showFile(this.#device);
+  }
+
+  /** After a start that its key does not allow: as if it had been cut off just now. */
+  async openLocked(): Promise<void> {
+    const stack = this.#recordedStack();
+    this.#device = await this.#context.addon.openDevice({
+      layers: stack.map((layer) => this.#context.layers.withoutKey(layer)),
+      writable: !this.readOnly,
+      closed: this.onKeyLoss === 'suspend' ? 'suspend' : 'hold-writes',
+    });
+    this.#layerIds = stack.map((layer) => layer.id);
+    this.#cut = true;
     await this.#showFile(this.#device);
   }
 
@@ -122,12 +137,21 @@ export class LiveDisk implements Gated {
   /** What the policy says of a key that is lost already is done at once. */
   async setOnKeyLoss(policy: OnKeyLoss): Promise<void> {
     this.onKeyLoss = policy;
-    if (policy !== 'deny' || !this.isOpen) return;
+    // What is closed stays so, whatever is allowed from now on.
+    if (policy === 'until-detach') return;
+    if (this.#cut) return this.closeFittingly();
+    if (!this.isOpen) return;
     try {
       this.#context.keys.assertUsable(this.keyId);
     } catch {
       await this.cutOff();
     }
+  }
+
+  /** Once cut off: requests wait, or fail, as its policy and its filesystem want it now. */
+  async closeFittingly(): Promise<void> {
+    const ending = this.mount?.isLocked === true ? 'locked' : 'none';
+    await this.#device?.cutOff(gateWithinMs, this.#closingAfter(ending));
   }
 
   /** What was mounted is down for good, and other programs may write the file again. */
@@ -164,14 +188,15 @@ export class LiveDisk implements Gated {
     this.#cut = true;
     const { mount } = this;
     const [ending, pagesWritten] = await Promise.all([
-      endInTime(mount),
+      lockInTime(mount),
       this.#dropMappedPages(pagesWithinMs),
     ]);
-    const { flushed } = await device.cutOff(Math.max(200, gateWithinMs - elapsedMs()));
+    const gateMs = Math.max(200, gateWithinMs - elapsedMs());
+    const { flushed } = await device.cutOff(gateMs, this.#closingAfter(ending));
     this.#comingDown = Promise.all([
       // Once more, for what was mapped while the gate was closing.
       this.#dropMappedPages(allWithinMs),
-      mount === undefined || ending === 'unmounted' ? undefined : this.#takeDown(mount),
+      mount === undefined || !mustComeDown(ending) ? undefined : this.#takeDown(mount),
     ]);
     await within<unknown>(allWithinMs - elapsedMs(), this.#comingDown, () => undefined);
     const lost = lossesOf({ flushed, ending, pagesWritten });
@@ -205,16 +230,32 @@ export class LiveDisk implements Gated {
       if (this.#device?.stats().poisoned === true) {
         return change('reopen-failed', 'a flush failed before: detach it and attach it again');
       }
-      await this.putMountUp();
-      return change('reopened');
+      return change('reopened', await this.goOn());
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       return change('reopen-failed', `${why}; detach it and attach it again`);
     }
   }
 
-  /** After a start that its key does not allow: a filesystem that is still mounted must show nothing. */
-  async lockMount(): Promise<void> {
+  /** Lets what is mounted go on, or mounts what should be. What a user must know of it, if anything. */
+  async goOn(): Promise<string | undefined> {
+    const { mount } = this;
+    const wentOn = mount === undefined || (await mount.unlock());
+    if (mount !== undefined && !wentOn) await this.#takeDown(mount);
+    await this.putMountUp();
+    if (wentOn) return undefined;
+    return mountedAfresh;
+  }
+
+  /** From now on nothing waits for the key: what does fails. */
+  async refuse(): Promise<void> {
+    await this.#device?.cutOff(gateWithinMs, 'refuse');
+  }
+
+  /** The key never comes back, or what is mounted could not be locked: it is taken down. */
+  async giveUp(): Promise<void> {
+    if (!this.#cut) await this.cutOff();
+    await this.refuse();
     if (this.mount === undefined) return;
     this.#comingDown = this.#takeDown(this.mount);
     await this.#comingDown;
@@ -281,8 +322,18 @@ export class LiveDisk implements Gated {
     }
   }
 
-  #unwrapAll(session: KeySession, topLayerId: string): Promise<OpenLayer[]> {
-    return this.#context.layers.openStack(session, this.#context.records.stack(topLayerId));
+  #recordedStack(): LayerRecord[] {
+    const record = this.#context.records.disk(this.id);
+    if (record === undefined)
+      throw new Fault('INTERNAL', `${this.kind} ${this.name} has no record`);
+    return this.#context.records.stack(record.topLayerId);
+  }
+
+  /** A locked filesystem must meet no error, or it would never write again. */
+  #closingAfter(ending: Ending): Closing {
+    if (mustComeDown(ending)) return 'refuse';
+    if (this.onKeyLoss === 'suspend') return 'suspend';
+    return ending === 'locked' ? 'hold-writes' : 'refuse';
   }
 
   /** Pages that programs have mapped of the file would be readable behind a closed gate. */
@@ -298,29 +349,6 @@ export class LiveDisk implements Gated {
     // Its clean pages outlive the unmount while programs hold on to them.
     if (wasBusy) await this.#context.host.dropCaches().catch(() => undefined);
   }
-}
-
-/** While the gate is open an unmount leaves a clean filesystem behind; a busy one cannot be. */
-async function endInTime(mount: Mount | undefined): Promise<Ending> {
-  if (mount?.isUp !== true) return 'none';
-  if (!(await succeedsWithin(syncWithinMs, mount.sync()))) return 'unsynced';
-  return (await succeedsWithin(unmountWithinMs, mount.down())) ? 'unmounted' : 'busy';
-}
-
-interface CutOffFindings {
-  readonly flushed: boolean;
-  readonly ending: Ending;
-  readonly pagesWritten: boolean;
-}
-
-function lossesOf({ flushed, ending, pagesWritten }: CutOffFindings): string[] {
-  return [
-    ...(flushed ? [] : ['what was not flushed in time may be lost']),
-    ...(ending === 'unsynced'
-      ? ['its filesystem could not be written out in time, what programs wrote last may be lost']
-      : []),
-    ...(pagesWritten ? [] : ['pages that programs have mapped could not be written out in time']),
-  ];
 }
 
 /** Throws FUSE_UNAVAILABLE where there is no FUSE. */

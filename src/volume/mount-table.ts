@@ -3,6 +3,8 @@ import { readFile, readdir, realpath } from 'node:fs/promises';
 import { sep } from 'node:path';
 
 export interface MountEntry {
+  /** "7:3", of its superblock. */
+  readonly device: string;
   readonly directory: string;
   readonly filesystem: string;
   readonly source: string;
@@ -24,10 +26,11 @@ export async function readMounts(): Promise<MountEntry[]> {
 /** proc_pid_mountinfo(5): "36 35 98:0 /root /dir options optional… - type source superoptions". */
 function parseMountLine(line: string): MountEntry[] {
   const [front, back] = line.split(' - ');
-  const directory = front?.split(' ')[4];
+  const [, , device, , directory] = front?.split(' ') ?? [];
   const [filesystem, source] = back?.split(' ') ?? [];
-  if (directory === undefined || filesystem === undefined || source === undefined) return [];
-  return [{ directory: unescape(directory), filesystem, source: unescape(source) }];
+  if (device === undefined || directory === undefined) return [];
+  if (filesystem === undefined || source === undefined) return [];
+  return [{ device, directory: unescape(directory), filesystem, source: unescape(source) }];
 }
 
 /** The kernel writes space, tab, newline and backslash as octal. */

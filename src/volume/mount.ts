@@ -9,14 +9,23 @@ import {
   mountOptions,
   probeContent,
 } from './filesystem.js';
-import type { MountEntry } from './mount-table.js';
+import { readMounts, type MountEntry } from './mount-table.js';
 
 export interface MountSettings {
   /** "volume db", for messages. */
   readonly disk: string;
   readonly directory: string;
   readonly readOnly: boolean;
+  /** Where it is known before it is mounted. */
+  readonly filesystem?: string;
 }
+
+export interface Adopted extends Pick<MountEntry, 'source' | 'filesystem'> {
+  readonly isLocked: boolean;
+}
+
+/** `synced`: it cannot be frozen, and what was dirty then is written out. */
+type Froze = 'frozen' | 'synced';
 
 /**
  * Steps on one mount run one after the other, whoever asks: a verb, or a key that comes and goes.
@@ -30,7 +39,8 @@ export class Mount {
   #loop: string | undefined;
   #mounted = false;
   #abandoned = false;
-  #freezing: Promise<void> | undefined;
+  #freezing: Promise<Froze> | undefined;
+  #locked = false;
   #tail: Promise<unknown> = Promise.resolve();
 
   constructor(host: MountHost, settings: MountSettings) {
@@ -38,10 +48,16 @@ export class Mount {
     this.#disk = settings.disk;
     this.directory = settings.directory;
     this.readOnly = settings.readOnly;
+    this.#filesystem = settings.filesystem;
   }
 
   get isUp(): boolean {
     return this.#mounted;
+  }
+
+  /** While its key is lost: frozen, so that nothing below it need answer. */
+  get isLocked(): boolean {
+    return this.#locked;
   }
 
   get filesystem(): string | undefined {
@@ -75,24 +91,74 @@ export class Mount {
   }
 
   /**
-   * Goes on with what a former daemon mounted and a holder has kept up. That daemon may have been
+   * Goes on with what a former daemon mounted and a holder has kept up: locked, if that daemon was
    * killed while it was frozen.
    */
-  adopt({ source, filesystem }: Pick<MountEntry, 'source' | 'filesystem'>): Promise<void> {
+  adopt({ source, filesystem, isLocked }: Adopted): void {
+    this.#loop = source;
+    this.#filesystem = filesystem;
+    this.#mounted = true;
+    this.#locked = isLocked;
+    // Nothing waits to be written on a read-only one: it is not frozen.
+    if (!isLocked || this.readOnly) return;
+    this.#freezing = Promise.resolve('frozen');
+    this.#host.keepFrozen?.(this.directory, source);
+  }
+
+  /**
+   * Unmounts and gives the loop device back; throws BUSY while files are open, and stays up then.
+   * `refuse` is called before a locked one is thawed, and must make writes fail.
+   */
+  down(refuse: () => Promise<void> = () => Promise.resolve()): Promise<void> {
     return this.#next(async () => {
-      this.#loop = source;
-      this.#filesystem = filesystem;
-      this.#mounted = true;
-      // INVALID_ARGUMENT, as for a filesystem that is not frozen, is the rule.
-      await this.#host.thawFilesystem(this.directory).catch(() => undefined);
+      if (this.#mounted && this.#locked && this.#host.keepFrozen === undefined) await refuse();
+      if (this.#mounted) await this.#unmount(false, refuse);
+      await this.#releaseLoop();
     });
   }
 
-  /** Unmounts and gives the loop device back; throws BUSY while files are open, and stays up then. */
-  down(): Promise<void> {
+  /**
+   * Freezes it, whoever else freezes and thaws it meanwhile, until `unlock`: what is dirty is
+   * written out, and programs that write wait. Throws UNSUPPORTED where it cannot be frozen.
+   */
+  lock(): Promise<void> {
     return this.#next(async () => {
-      if (this.#mounted) await this.#unmount(false);
-      await this.#releaseLoop();
+      if (!this.#mounted || this.#locked) return;
+      this.#locked = true;
+      // Nothing waits to be written on a read-only one.
+      if (this.readOnly) return;
+      this.#freezing ??= this.#freeze();
+      try {
+        if ((await this.#freezing) === 'frozen') return;
+        throw new Fault('UNSUPPORTED', `the filesystem of ${this.#disk} cannot be frozen`);
+      } catch (error) {
+        // Frozen is frozen, whoever did it.
+        if (isBusy(error)) return;
+        this.#locked = false;
+        this.#freezing = undefined;
+        throw error;
+      }
+    });
+  }
+
+  /**
+   * What is below answers again: lets it go on. False when something has broken it meanwhile, an
+   * unfreeze by another program most likely: then it must be mounted afresh.
+   */
+  unlock(): Promise<boolean> {
+    return this.#next(async () => {
+      if (!this.#locked) return true;
+      const isOurs = await succeeds(this.#freezing ?? Promise.resolve());
+      this.#locked = false;
+      try {
+        await this.#thaw();
+        if (!(await this.#isStillThere())) await this.#mountAgain();
+        // It would wait for whoever froze it.
+        if (isOurs && !this.readOnly) await this.#host.checkFilesystem(this.directory);
+        return true;
+      } catch {
+        return false;
+      }
     });
   }
 
@@ -115,29 +181,34 @@ export class Mount {
   /** Writes out what is dirty. Thaws first, for a frozen filesystem must never be unmounted. */
   async sync(): Promise<void> {
     if (!this.#mounted) return;
-    if (this.#freezing !== undefined) await this.#thaw();
+    await this.#thaw();
     await this.#host.syncFilesystem(this.directory);
   }
 
   /** Runs `work` while the filesystem is frozen, so that what is below it is clean. */
   async whileFrozen<Result>(work: () => Promise<Result>): Promise<Result> {
-    if (!this.#mounted || this.readOnly) return work();
+    await this.#tail;
+    // Locked, it is frozen.
+    if (!this.#mounted || this.readOnly || this.#locked) return work();
     this.#freezing = this.#freeze();
     try {
       await this.#freezing;
       return await work();
     } finally {
-      await this.#thaw();
+      // The key may have been lost meanwhile.
+      if (!this.isLocked) await this.#thaw();
     }
   }
 
-  async #freeze(): Promise<void> {
+  async #freeze(): Promise<Froze> {
     try {
-      await this.#host.freezeFilesystem(this.directory);
+      await this.#host.freezeFilesystem(this.directory, this.#loop ?? '');
+      return 'frozen';
     } catch (error) {
       if (!(error instanceof Fault) || error.code === 'BUSY') throw this.#frozenByOthers(error);
       // Not every filesystem can freeze; what is written out then is what a power cut would leave.
       await this.#host.syncFilesystem(this.directory);
+      return 'synced';
     }
   }
 
@@ -153,12 +224,25 @@ export class Mount {
     const freezing = this.#freezing;
     if (freezing === undefined) return;
     this.#freezing = undefined;
-    const froze = await freezing.then(
-      () => true,
+    const isFrozen = await freezing.then(
+      (froze) => froze === 'frozen',
       () => false,
     );
-    // It may have been thawed by someone else, or was only synced: neither is an error.
-    if (froze) await this.#host.thawFilesystem(this.directory).catch(() => undefined);
+    if (!isFrozen) return;
+    await this.#host.thawFilesystem(this.directory, this.#loop ?? '').catch(assertThawed);
+  }
+
+  /** Someone may have unmounted it, lazily, while it was locked. */
+  async #isStillThere(): Promise<boolean> {
+    const mounts = await readMounts();
+    return mounts.some(
+      ({ directory, source }) => directory === this.directory && source === this.#loop,
+    );
+  }
+
+  async #mountAgain(): Promise<void> {
+    if (this.#loop === undefined || this.#filesystem === undefined) return;
+    await this.#mount(this.#loop, this.#filesystem);
   }
 
   async #mount(loop: string, filesystem: string): Promise<void> {
@@ -186,8 +270,20 @@ export class Mount {
     }
   }
 
-  async #unmount(lazy: boolean): Promise<void> {
-    await this.#thaw();
+  /** A frozen filesystem that is unmounted stays, unreachable, unless a holder has kept hold of it. */
+  async #unmount(lazy: boolean, refuse?: () => Promise<void>): Promise<void> {
+    const thawsAfter = this.#locked && this.#host.keepFrozen !== undefined && refuse !== undefined;
+    if (!thawsAfter) await this.#thaw().catch(() => undefined);
+    await this.#takeFromTree(lazy);
+    this.#mounted = false;
+    if (thawsAfter) {
+      await refuse();
+      await this.#thaw().catch(() => undefined);
+    }
+    this.#locked = false;
+  }
+
+  async #takeFromTree(lazy: boolean): Promise<void> {
     try {
       await this.#host.unmountFilesystem(this.directory, lazy);
     } catch (error) {
@@ -197,7 +293,6 @@ export class Mount {
         throw this.#inUse(error);
       }
     }
-    this.#mounted = false;
   }
 
   #inUse(error: Fault): Fault {
@@ -219,4 +314,21 @@ export class Mount {
     this.#tail = result.catch(() => undefined);
     return result;
   }
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof Fault && error.code === 'BUSY';
+}
+
+function succeeds(work: Promise<unknown>): Promise<boolean> {
+  return work.then(
+    () => true,
+    () => false,
+  );
+}
+
+/** It may have been thawed by someone else, or be gone. */
+function assertThawed(error: unknown): void {
+  if (!(error instanceof Fault)) throw error;
+  if (error.code !== 'INVALID_ARGUMENT' && error.code !== 'FILE_NOT_FOUND') throw error;
 }

@@ -33,7 +33,6 @@ export async function createVolume(
   call: LongCall,
 ): Promise<MadeVolume> {
   assertDiskName('volume', volume.name);
-  assertPolicy(volume.onKeyLoss ?? 'deny');
   if (volume.sizeBytes !== undefined) assertDiskSize(volume.sizeBytes);
   assertOneSource(volume);
   const { image, snapshot, file } = volume;
@@ -80,14 +79,6 @@ export async function cloneVolume(
   };
   await withDisk(context, 'volume', nameOrId, clone, locks);
   return id;
-}
-
-/** `suspend` belongs to the policies, but waits for mounted filesystems that can be frozen. */
-export function assertPolicy(policy: OnKeyLoss): void {
-  if (policy !== 'suspend') return;
-  throw new Fault('UNSUPPORTED', 'the policy suspend is not supported yet', {
-    hint: 'choose deny or until-detach',
-  });
 }
 
 function assertOneSource(volume: NewVolume): void {

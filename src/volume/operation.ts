@@ -21,6 +21,8 @@ export class Operation implements Gated {
     context.watch.register(this);
   }
 
+  readonly lockedMount = undefined;
+
   get isOpen(): boolean {
     return this.#device?.stats().gate === 'open';
   }
@@ -44,6 +46,10 @@ export class Operation implements Gated {
     if (report === undefined) return undefined;
     const outcome = report.flushed ? 'closed' : 'closed-unflushed';
     return { disk: this.diskName, kind: this.kind, outcome, tookMs: report.tookMs };
+  }
+
+  async giveUp(): Promise<void> {
+    await this.cutOff();
   }
 
   /** It has failed already; it is started anew by who wants it. */

@@ -1,17 +1,25 @@
 /** A start brings back what was attached and mounted; a stop leaves the records for it. */
+import { join, relative } from 'node:path';
 import { fullName } from '../disk/lineage.js';
 import type { AttachmentRecord } from '../disk/records.js';
 import { setErrorOfKey } from '../disk/statements.js';
 import { Fault } from '../fault.js';
+import type { FuseSession } from '../device/index.js';
 import type { DiskContext } from './context.js';
+import { within } from './deadline.js';
 import { LiveDisk } from './live-disk.js';
-import { readMounts } from './mount-table.js';
+import { readMounts, realPathOf } from './mount-table.js';
 import { Mount } from './mount.js';
+import { clearCaches } from './page-cache.js';
 import { endsUnlessFull } from './space-watch.js';
 import { loopsOf, releaseLoops } from './stale-mounts.js';
 
 const caller = { principal: 'daemon' };
 const cutOffWithinMs = 2000;
+const settledWithinMs = 10_000;
+/** What waits for a key, a freeze most likely, does not settle. */
+const settledWithoutKeyWithinMs = 1000;
+const cachesWithinMs = 3000;
 
 /**
  * Attaches what the records say, then lets `fuse` serve, then mounts what was mounted; says for each
@@ -27,11 +35,17 @@ export async function restoreAttachments(context: DiskContext): Promise<string[]
   const restoring = await Promise.all(attachments.map((record) => reopen(context, record)));
   fuse.serve();
   const disks = restoring.flatMap((disk) => disk ?? []);
-  await fuse.settle();
-  if (fuse.kept) await adoptMounts(context, disks);
+  const haveKeys = disks.every(({ live }) => live.isOpen);
+  const settleMs = haveKeys ? settledWithinMs : settledWithoutKeyWithinMs;
+  await within(settleMs, fuse.settle(), () => undefined);
+  if (fuse.kept) await adoptMounts(context, fuse, disks);
   const inUse = new Set(disks.flatMap(({ live }) => live.mount?.loop ?? []));
   const said = await releaseLoops(context.runtimeDir, context.host, inUse);
-  return [...said, ...(await Promise.all(disks.map(bringUp)))];
+  said.push(...(await Promise.all(disks.map(bringUp))));
+  // The former daemon may have ended before it could do that.
+  const locked = disks.map(({ live }) => live.lockedMount?.loop);
+  await within<unknown>(cachesWithinMs, clearCaches(context.host, locked, false), () => undefined);
+  return said;
 }
 
 /** Disks whose key ended without their records being told, for a crash or a full disk came between. */
@@ -77,9 +91,13 @@ async function reopen(
   if (disk === undefined) return undefined;
   const live = new LiveDisk(context, disk, record.readOnly);
   if (record.mountedAt !== null) {
-    const { mountedAt: directory, readOnly } = record;
-    const settings = { disk: `${disk.kind} ${disk.name}`, directory, readOnly };
-    live.mount = new Mount(context.host, settings);
+    const { mountedAt: directory, readOnly, filesystem } = record;
+    live.mount = new Mount(context.host, {
+      disk: `${disk.kind} ${disk.name}`,
+      directory,
+      readOnly,
+      ...(filesystem === null ? {} : { filesystem }),
+    });
   }
   // Even if its key does not allow it now: it goes on when the key is enabled again.
   context.watch.register(live);
@@ -89,28 +107,66 @@ async function reopen(
     await context.keys.withKey(disk.keyId, caller, (session) => live.open(session));
     return { live, name };
   } catch (error) {
-    return { live, name, failure: error instanceof Error ? error : new Error(String(error)) };
+    const failure = error instanceof Error ? error : new Error(String(error));
+    // Until it is known whether its filesystem is frozen, that must meet no error.
+    const waits = live.onKeyLoss === 'suspend' || live.mount !== undefined;
+    if (isLocked(context, live) && waits) await live.openLocked().catch(() => undefined);
+    return { live, name, failure };
   } finally {
     live.phase = 'in-use';
   }
 }
 
+/** The path of its file as the kernel shows it; asking the file itself would wait for us. */
+async function backingFileOf({ runtimeDir }: DiskContext, live: LiveDisk): Promise<string> {
+  return join(await realPathOf(runtimeDir), relative(runtimeDir, live.path));
+}
+
+function isLocked(context: DiskContext, live: LiveDisk): boolean {
+  try {
+    context.keys.assertUsable(live.keyId);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
 async function adoptMounts(
-  { runtimeDir }: DiskContext,
+  context: DiskContext,
+  fuse: FuseSession,
   disks: readonly Restoring[],
 ): Promise<void> {
-  const ours = new Set((await loopsOf(runtimeDir)).map(({ device }) => device));
-  const mounts = (await readMounts()).filter(({ source }) => ours.has(source));
+  const loops = await loopsOf(context.runtimeDir);
+  const frozen = await fuse.frozen();
+  const mounts = await readMounts();
   for (const { live } of disks) {
-    const found = mounts.find(({ directory }) => directory === live.mount?.directory);
-    if (found !== undefined) await live.mount?.adopt(found);
+    const path = await backingFileOf(context, live);
+    const sources = loops.flatMap(({ device, backingFile }) =>
+      backingFile === path ? device : [],
+    );
+    const mounted = mounts.find(
+      ({ directory, source }) => directory === live.mount?.directory && sources.includes(source),
+    );
+    const filesystem = live.mount?.filesystem;
+    // Unmounted by someone while it was frozen, it is still there, and reached through the holder.
+    const unmounted = sources.find((source) => frozen.includes(source));
+    if (mounted !== undefined) {
+      const isLocked = frozen.includes(mounted.source) || (live.readOnly && !live.isOpen);
+      live.mount?.adopt({ ...mounted, isLocked });
+    } else if (unmounted !== undefined && filesystem !== undefined) {
+      live.mount?.adopt({ source: unmounted, filesystem, isLocked: true });
+    }
   }
 }
 
 async function bringUp({ live, name, failure }: Restoring): Promise<string> {
   try {
     if (failure !== undefined) {
-      await live.lockMount();
+      // What is mounted and was not frozen in time must show nothing.
+      const mustComeDown = live.mount?.isUp === true && live.lockedMount === undefined;
+      await (mustComeDown ? live.giveUp() : live.closeFittingly());
+      const locked = live.lockedMount?.directory;
+      if (locked !== undefined) return `${name} stays locked at ${locked}: ${failure.message}`;
       throw failure;
     }
     if (live.mount === undefined) {
@@ -118,7 +174,8 @@ async function bringUp({ live, name, failure }: Restoring): Promise<string> {
       return `attached ${name} again`;
     }
     const wasUp = live.mount.isUp;
-    await live.putMountUp();
+    const remark = await live.goOn();
+    if (remark !== undefined) return `mounted ${name} at ${live.mount.directory} again: ${remark}`;
     return wasUp
       ? `${name} is mounted at ${live.mount.directory} as before`
       : `mounted ${name} at ${live.mount.directory} again`;
@@ -145,6 +202,7 @@ async function stop(context: DiskContext, live: LiveDisk): Promise<string[]> {
 
 /** Writes that wait for space must not keep a stop waiting: they fail then, unacknowledged. */
 async function takeDown(live: LiveDisk, mount: Mount): Promise<void> {
+  if (!live.isOpen) await live.refuse();
   const synced = mount.sync();
   const down = synced.catch(() => undefined).then(() => mount.abandon());
   if (!(await endsUnlessFull(live, down))) await live.device?.cutOff(cutOffWithinMs);

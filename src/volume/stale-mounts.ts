@@ -41,7 +41,7 @@ async function releaseLoop(loop: LoopEntry, host: MountHost): Promise<string[]> 
   for (const { directory, source } of (await readMounts()).reverse()) {
     if (source !== loop.device) continue;
     // A frozen filesystem that is unmounted stays frozen and unreachable for ever.
-    await host.thawFilesystem(directory).catch(() => undefined);
+    await host.thawFilesystem(directory, source).catch(() => undefined);
     said.push(await attempt(`unmounted ${directory}`, host.unmountFilesystem(directory, true)));
   }
   said.push(await attempt(`detached ${loop.device}`, host.detachLoop(loop.device)));

@@ -10,7 +10,7 @@ import { audited, auditedRefusals } from './audited.js';
 import { lineageLock, nameLock, withDisk, type DiskContext } from './context.js';
 import { detailsOf, detailsOfAll } from './details.js';
 import { exportKey } from './export-key.js';
-import { assertPolicy, cloneVolume, createVolume } from './new-volumes.js';
+import { cloneVolume, createVolume } from './new-volumes.js';
 import { removeDisk } from './removal.js';
 import type {
   CreatedDisk,
@@ -58,7 +58,6 @@ export class VolumeService implements Volumes {
 
   setOnKeyLoss(volume: string, policy: OnKeyLoss, caller: Caller): Promise<DiskDetails> {
     const work = async (disk: DiskRecord): Promise<void> => {
-      assertPolicy(policy);
       await this.#context.records.commit([setPolicy(disk.id, policy)]);
       await this.#context.live.get(disk.id)?.setOnKeyLoss(policy);
     };

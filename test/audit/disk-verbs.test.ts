@@ -76,10 +76,10 @@ t.test('one verb, one record', { skip, timeout: 60_000 }, async (t) => {
     'INVALID_NAME',
   );
   await leaves(
-    () => volumes.setOnKeyLoss('web', 'suspend', caller),
+    () => volumes.setOnKeyLoss('wep', 'suspend', caller),
     'updateVolume',
-    'volume web',
-    'UNSUPPORTED',
+    'volume wep',
+    'VOLUME_NOT_FOUND',
   );
   const image = () => images.create({ name: 'i', volume: 'web' }, caller);
   await leaves(image, 'createImage', 'image i');

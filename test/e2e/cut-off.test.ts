@@ -4,19 +4,13 @@
  * `key enable` the same open file goes on, and what was fsynced is there.
  */
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { open } from 'node:fs/promises';
-import { createInterface, type Interface } from 'node:readline';
 import t from 'tap';
 import type { KeyChangeView } from '../../dist/api/types.js';
-import { sleep, startScript, startWorld } from '../support/world.js';
+import { ReportingReader } from '../support/reporting-reader.js';
+import { sleep, startWorld } from '../support/world.js';
 
 const mib = 2 ** 20;
-
-interface ReaderReport {
-  lastSuccessMs: number;
-  failuresSince: number;
-}
 
 t.test('a disabled key ends reads within a second and an enabled one resumes them', async (t) => {
   const world = await startWorld(t);
@@ -32,24 +26,15 @@ t.test('a disabled key ends reads within a second and an enabled one resumes the
   const unflushed = randomBytes(64 * mib);
   await file.write(unflushed, 0, unflushed.length, mib);
 
-  const reader = startScript('reader', world.volumePath('v'));
-  t.teardown(() => reader.kill());
-  if (reader.stdin === null || reader.stdout === null) throw new Error('the reader has no pipes');
-  const { stdin } = reader;
-  const lines: Interface = createInterface({ input: reader.stdout });
-  const ask = async (): Promise<ReaderReport> => {
-    stdin.write('\n');
-    const [line] = (await once(lines, 'line')) as [string];
-    return JSON.parse(line) as ReaderReport;
-  };
+  const reader = new ReportingReader(t, world.volumePath('v'));
   await sleep(300);
-  t.ok((await ask()).lastSuccessMs > 0, 'the reader reads');
+  t.ok((await reader.report()).lastSuccessMs > 0, 'the reader reads');
 
   const reply = await world.json<KeyChangeView>('key', 'disable', 'app');
   const answeredMs = Date.now();
   t.match(reply.disks, [{ disk: 'v', outcome: 'closed' }], 'the reply names the disk: closed');
   await sleep(1500);
-  const gated = await ask();
+  const gated = await reader.report();
   t.ok(gated.lastSuccessMs <= answeredMs + 1000, 'the last success is at most 1 s after the reply');
   t.ok(gated.failuresSince > 0, 'reads fail now');
   await t.rejects(file.write(fsynced, 0, 4096, 0), { code: 'EIO' }, 'writes fail too');
@@ -61,7 +46,7 @@ t.test('a disabled key ends reads within a second and an enabled one resumes the
   t.ok(after.subarray(0, mib).equals(fsynced), 'the same open file reads what was fsynced');
   t.ok(after.subarray(mib).equals(unflushed), 'and what was flushed by the cut-off');
   await sleep(300);
-  t.equal((await ask()).failuresSince, 0, 'the reader goes on, its file never closed');
+  t.equal((await reader.report()).failuresSince, 0, 'the reader goes on, its file never closed');
   await file.write(fsynced, 0, 4096, 0);
   await file.sync();
 });

@@ -74,8 +74,8 @@ for (const { name, sizeBytes, make, check } of filesystems) {
     t.ok(before - after > 40, `fstrim gave back ${before - after} MiB`);
     t.ok((await statfs(mountPoint)).bfree > 0);
 
-    await addon.freezeFilesystem(mountPoint);
-    await addon.thawFilesystem(mountPoint);
+    await addon.freezeFilesystem(mountPoint, loop);
+    await addon.thawFilesystem(mountPoint, loop);
     await addon.unmountFilesystem(mountPoint, false);
     await runOk(checker, ...checkArgs, loop);
     await addon.detachLoop(loop);

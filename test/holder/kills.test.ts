@@ -1,7 +1,8 @@
 /**
- * `kill -9` of the daemon, every 30 to 500 ms, under load and snapshots, on the file that FUSE shows
- * and on filesystems mounted from it: programs wait, and notice nothing else. Nothing that was
- * fsynced is lost, snapshots hold what was there when they were made, nothing stale stays.
+ * `kill -9` of the daemon, every 30 to 500 ms, under load and snapshots and while the key is lost, on
+ * the file that FUSE shows and on filesystems mounted from it: programs wait, and notice nothing
+ * else. Nothing that was fsynced is lost, snapshots hold what was there when they were made, nothing
+ * stale stays.
  */
 import { truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -33,18 +34,24 @@ interface Places {
   readonly directory?: string;
 }
 
+const create = ['volume', 'create', '--key', 'app', '--on-key-loss', 'suspend'];
+
 async function prepare(world: World, { name, fsck }: Target): Promise<Places> {
+  await world.keyvol('key', 'create', 'app');
   if (fsck === undefined) {
     for (const [volume, size] of [
       ['v', String(slots * slotBytes)],
       ['w', '32M'],
     ] as const) {
-      await world.keyvol('volume', 'create', volume, '--size', size);
+      await world.keyvol(...create, volume, '--size', size);
       await world.keyvol('volume', 'attach', volume);
     }
     return { slotFile: world.volumePath('v'), fioFile: world.volumePath('w') };
   }
-  const directory = await world.mountNew('v', '320M', name);
+  await world.keyvol(...create, 'v', '--size', '320M');
+  const directory = join(world.directory, 'mnt');
+  await must('mkdir', directory);
+  await world.keyvol('volume', 'mount', 'v', directory, '--mkfs', name);
   const slotFile = join(directory, 'slots');
   await writeFile(slotFile, '');
   await truncate(slotFile, slots * slotBytes);
@@ -69,6 +76,20 @@ async function trySnapshot(
   // The pipe may still hold lines of writes that the snapshot has seen.
   await sleep(50);
   return made.status === 0 ? { name, before, after: writer.now() } : undefined;
+}
+
+/** The key is lost, before the kill or after it, and comes back: programs wait for it, too. */
+async function loseKey(
+  world: World,
+  writer: SteadyWriter,
+  killSoon: () => Promise<void>,
+): Promise<void> {
+  await writer.exceptDuring(async () => {
+    const losing = world.try('key', 'disable', 'app');
+    await killSoon();
+    await losing;
+    await world.keyvol('key', 'enable', 'app');
+  });
 }
 
 async function checkSnapshot(
@@ -101,12 +122,19 @@ for (const target of targets) {
     const writer = new SteadyWriter(places.slotFile);
     const taken: TakenSnapshot[] = [];
     let pid = await world.pid();
-    for (let round = 0; round < kills; round += 1) {
-      const isWithSnapshot = round % 3 === 2;
-      const snapshot = isWithSnapshot ? trySnapshot(world, `s${String(round)}`, writer) : undefined;
+    const killSoon = async (): Promise<void> => {
       await sleep(30 + Math.random() * 470);
       await world.kill(pid);
       pid = await world.respawn();
+    };
+    for (let round = 0; round < kills; round += 1) {
+      if (round % 5 === 3) {
+        await loseKey(world, writer, killSoon);
+        continue;
+      }
+      const isWithSnapshot = round % 3 === 2;
+      const snapshot = isWithSnapshot ? trySnapshot(world, `s${String(round)}`, writer) : undefined;
+      await killSoon();
       const made = await snapshot;
       if (made !== undefined && taken.length < 3) taken.push(made);
     }

@@ -9,7 +9,7 @@ import { findDamage, slotBytes } from '../support/slots.js';
 import { slots, SteadyWriter } from '../support/steady-load.js';
 import { tempDirectory } from '../support/temp.js';
 import { eventually } from '../support/wait.js';
-import { must, sleep, startWorld } from '../support/world.js';
+import { command, must, sleep, startWorld } from '../support/world.js';
 
 t.setTimeout(180_000);
 
@@ -149,24 +149,52 @@ t.test('a stop in the moment when the holder is dead leaves nothing', async (t) 
   t.same(holdersBelow(daemon.runtimeDir), []);
 });
 
-t.test('without a daemon it ends after its time, and whoever waits with an error', async (t) => {
-  const { daemon, path } = await attached(t, ['--holder-timeout', '1s']);
-  const file = await opened(t, path);
+for (const isLocked of [false, true]) {
+  const what = `without a daemon ${isLocked ? 'and a key ' : ''}it ends after its time`;
+  t.test(`${what}, and whoever waits with an error`, async (t) => {
+    const { daemon, path } = await attached(t, ['--holder-timeout', '1s']);
+    const file = await opened(t, path);
+    const at = join(tempDirectory(t), 'mnt');
+    mkdirSync(at);
+    await daemon.client.createVolume({ name: 'm', size: 64 << 20, key: 'k' });
+    await daemon.client.mountVolume('m', { directory: at, mkfs: 'ext4' });
+    writeFileSync(join(at, 'kept'), 'synced');
+    await must('sync', '-f', at);
+    if (isLocked) await daemon.client.disableKey('k');
+    const writer = command('dd', 'if=/dev/zero', `of=${join(at, 'new')}`, 'count=1', 'conv=fsync');
+    if (isLocked) await sleep(200);
+    else await writer;
+    await daemon.kill();
+    t.match(await firstByte(file), /ENOTCONN|ECONNABORTED|EIO/);
+    t.equal((await writer).status, isLocked ? 1 : 0);
+    t.same(holdersBelow(daemon.runtimeDir), []);
+    const next = await again(t, daemon);
+    if (isLocked) await next.client.enableKey('k');
+    const { recovery } = await next.client.status();
+    t.match(recovery.join('\n'), /unmounted .*, left by a former daemon/);
+    t.equal(await readFile(join(at, 'kept'), 'utf8'), 'synced');
+    await next.stop();
+    t.same(mountsOf(daemon.runtimeDir), []);
+  });
+}
+
+t.test('a holder that dies while a filesystem is locked', async (t) => {
+  const { daemon } = await attached(t);
   const at = join(tempDirectory(t), 'mnt');
   mkdirSync(at);
-  await daemon.client.createVolume({ name: 'm', size: 64 << 20 });
+  await daemon.client.createVolume({ name: 'm', size: 64 << 20, key: 'k' });
   await daemon.client.mountVolume('m', { directory: at, mkfs: 'ext4' });
-  writeFileSync(join(at, 'kept'), 'synced');
-  await must('sync', '-f', at);
+  await daemon.client.disableKey('k');
+  for (const pid of holdersBelow(daemon.runtimeDir)) process.kill(pid, 'SIGKILL');
+  await eventually(() => daemon.output().includes('another has taken its place'));
+  const writer = command('dd', 'if=/dev/zero', `of=${join(at, 'new')}`, 'count=1', 'conv=fsync');
   await daemon.kill();
-  t.match(await firstByte(file), /ENOTCONN|ECONNABORTED|EIO/);
-  t.same(holdersBelow(daemon.runtimeDir), []);
   const next = await again(t, daemon);
-  t.match(
-    (await next.client.status()).recovery.join('\n'),
-    /unmounted .*, left by a former daemon/,
-  );
-  t.equal(await readFile(join(at, 'kept'), 'utf8'), 'synced');
+  t.match((await next.client.enableKey('k')).disks, [
+    { outcome: 'reopened' },
+    { outcome: 'reopened' },
+  ]);
+  t.equal((await writer).status, 0);
   await next.stop();
   t.same(mountsOf(daemon.runtimeDir), []);
 });

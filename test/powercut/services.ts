@@ -43,6 +43,10 @@ export class DirectSession {
     // There is no mount.
   }
 
+  frozen(): Promise<readonly string[]> {
+    return Promise.resolve([]);
+  }
+
   settle(): Promise<void> {
     return Promise.resolve();
   }

@@ -8,14 +8,19 @@
 
 namespace {
 
+using keyvol::Access;
+using keyvol::Closing;
 using keyvol::Code;
 using keyvol::Gate;
 using keyvol::GatePass;
+using keyvol::Interruptible;
 using keyvol::Promise;
 using keyvol::threads::Random;
 using keyvol::threads::Rounds;
 
 constexpr unsigned kRequesters = 4;
+constexpr Access kAccesses[] = {Access::kRead, Access::kWrite, Access::kFlush};
+constexpr Closing kClosings[] = {Closing::kRefuse, Closing::kHoldWrites, Closing::kSuspend};
 
 struct Guarded {
   Gate gate;
@@ -28,25 +33,29 @@ void ReadGuarded(const Guarded& guarded) {
   Promise(guarded.first == guarded.second, "a request sees no half change");
 }
 
-void Request(Guarded& guarded, bool waits) {
+void Request(Guarded& guarded, Access access, Code instead_of_waiting) {
 #ifdef KEYVOL_PLANTED_BUG
   ReadGuarded(guarded);
 #endif
-  const GatePass pass(guarded.gate);
+  const GatePass pass(guarded.gate, access);
   if (pass.status().ok()) return ReadGuarded(guarded);
   const Code code = pass.status().code();
-  Promise(code == Code::kGateClosed || (!waits && code == Code::kWouldWait),
+  Promise(code == Code::kGateClosed || code == instead_of_waiting,
           "a request is let in, or told why not");
 }
 
 void RequestAlways(Guarded& guarded, unsigned thread) {
   Random random(thread);
+  std::atomic<bool> interrupted = false;
   while (!guarded.ended) {
+    const Access access = kAccesses[random.Below(3)];
     if (random.Chance(2)) {
-      Request(guarded, true);
+      interrupted = random.Chance(2);
+      const Interruptible interruptible(interrupted);
+      Request(guarded, access, interrupted ? Code::kInterrupted : Code::kGateClosed);
     } else {
       const keyvol::NoWaiting no_waiting;
-      Request(guarded, false);
+      Request(guarded, access, Code::kWouldWait);
     }
   }
 }
@@ -61,15 +70,16 @@ void Control(Guarded& guarded) {
   Random random(kRequesters);
   for (int round = Rounds(3000); round > 0; --round) {
     if (random.Chance(2)) {
-      guarded.gate.Close();
+      guarded.gate.Close(kClosings[random.Below(3)]);
       Promise(!guarded.gate.Hold(), "a closed gate is not held");
       Change(guarded);
+      if (random.Chance(2)) guarded.gate.Close(kClosings[random.Below(3)]);
       guarded.gate.Open();
     } else {
       Promise(guarded.gate.Hold() && !guarded.gate.Hold(), "an open gate is held once");
       Change(guarded);
       // What was held may be closed, and opens all the same.
-      if (random.Chance(2)) guarded.gate.Close();
+      if (random.Chance(2)) guarded.gate.Close(kClosings[random.Below(3)]);
       guarded.gate.Resume();
       guarded.gate.Open();
     }

@@ -9,6 +9,7 @@
 
 namespace {
 
+using keyvol::Closing;
 using keyvol::Code;
 using keyvol::kDataOffsetBytes;
 using keyvol::kSectorBytes;
@@ -26,6 +27,7 @@ constexpr unsigned kThreads = 4;
 constexpr uint64_t kSectors = 2048;
 constexpr uint64_t kOwnSectors = kSectors / (kThreads + 1);  // the last part is for all
 constexpr uint64_t kLongestRun = 24;
+constexpr Closing kClosings[] = {Closing::kRefuse, Closing::kHoldWrites, Closing::kSuspend};
 
 class Disk {
  public:
@@ -44,8 +46,8 @@ class Disk {
     stack_->Resume();
   }
 
-  void CutOffAndRestore() {
-    Promise(stack_->CutOff(std::chrono::seconds(60)).flushed, "a cut-off flushes");
+  void CutOffAndRestore(Closing closing) {
+    Promise(stack_->CutOff(std::chrono::seconds(60), closing).flushed, "a cut-off flushes");
     MustBeOk(stack_->Restore(keys_));
   }
 
@@ -160,7 +162,7 @@ void Control(Disk& disk) {
   Random random(kThreads);
   for (int round = Rounds(40); round > 0; --round) {
     std::this_thread::sleep_for(std::chrono::milliseconds(random.Below(10)));
-    random.Chance(2) ? disk.Swap() : disk.CutOffAndRestore();
+    random.Chance(2) ? disk.Swap() : disk.CutOffAndRestore(kClosings[random.Below(3)]);
   }
   disk.ended() = true;
 }

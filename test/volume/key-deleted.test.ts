@@ -1,8 +1,11 @@
 // EVS-13: when the day of deletion is reached the data is gone for ever; the disks say so, attached
 // ones too, and what is left of them can be removed.
 import t from 'tap';
-import { open } from 'node:fs/promises';
-import { tempDirectory } from '../support/temp.js';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, open, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isRoot, tempDirectory } from '../support/temp.js';
 import { caller, mib, newState, openState, outcomeOf, startState } from '../support/state.js';
 
 t.test('the key of a disk is deleted', async (t) => {
@@ -56,4 +59,32 @@ t.test('the records are told by the next start if they could not be at once', as
   const { record } = await second.disks.volumes.show('db');
   t.equal(record.state, 'error');
   t.match(record.stateReason, /was deleted on/);
+});
+
+const skip = isRoot ? false : 'mounting needs root';
+
+t.test('a mounted one comes down, and who waits for it gets an error', { skip }, async (t) => {
+  const startMs = Date.now();
+  let nowMs = startMs;
+  const clock = { nowMs: () => nowMs, bootTimeMs: () => nowMs - startMs + 1000 };
+  const { disks, keys, stateDir } = await newState(t, clock);
+  const directory = join(stateDir, '..', 'mnt');
+  await mkdir(directory);
+  await keys.createKey({ alias: 'app' }, caller);
+  await disks.volumes.create({ name: 'db', sizeBytes: 64 * mib, key: 'app' }, caller);
+  await disks.volumes.mount('db', { directory, mkfs: 'ext4' }, caller);
+  t.match((await keys.scheduleDeletion('app', 7, caller)).disks, [{ outcome: 'closed' }]);
+  const isMounted = async (): Promise<boolean> =>
+    (await readFile('/proc/self/mountinfo', 'utf8')).includes(` ${directory} `);
+  t.ok(await isMounted(), 'until then the deletion can be cancelled');
+  const writer = spawn('dd', ['if=/dev/zero', `of=${join(directory, 'new')}`, 'count=1']);
+  const ended = once(writer, 'exit');
+  for (let hour = 0; hour < 7 * 24 + 1; hour++) {
+    nowMs += 3600_000;
+    await keys.tick();
+  }
+  const [status] = (await ended) as [number];
+  t.not(status, 0);
+  t.notOk(await isMounted());
+  t.match((await disks.volumes.show('db')).record, { state: 'error' });
 });

@@ -54,7 +54,6 @@ t.test('what is refused changes nothing', { timeout: 120_000 }, async (t) => {
     ['a missing key', 'KEY_NOT_FOUND', () => create({ key: 'nobody' })],
     ['a disabled key', 'KEY_DISABLED', () => create({ key: 'off' })],
     ['a key pending deletion', 'KEY_PENDING_DELETION', () => create({ key: 'dying' })],
-    ['the policy suspend', 'UNSUPPORTED', () => create({ onKeyLoss: 'suspend' })],
     ['two sources', 'INVALID_ARGUMENT', () => create({ image: 'base', file })],
     ['a missing image', 'IMAGE_NOT_FOUND', () => create({ image: 'bass' })],
     ['a missing snapshot', 'SNAPSHOT_NOT_FOUND', () => create({ snapshot: 'taken@two' })],

@@ -32,7 +32,7 @@ std::string MessageOf(const Status& failure) {
 
 Status StatusOf(const std::vector<std::string>& fields) {
   const int code = fields.size() == 4 && fields[0] == kFailed ? atoi(fields[1].c_str()) : 0;
-  if (code <= static_cast<int>(Code::kOk) || code > static_cast<int>(Code::kPermission)) {
+  if (code <= static_cast<int>(Code::kOk) || code > static_cast<int>(Code::kInterrupted)) {
     return Status::Error(Code::kInternal, "the holder's answer is not understood");
   }
   return Status::Error(static_cast<Code>(code), fields[3], atoi(fields[2].c_str()));

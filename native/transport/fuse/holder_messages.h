@@ -19,6 +19,10 @@ namespace keyvol::fuse {
 // From anybody, each on a connection of its own, answered when it is done:
 //   do OPERATION ARGUMENT…                            (holder/host_operations.h)
 //   settle                                            waits for the operations under way
+//   frozen                                            answers with the filesystems that a daemon
+//                                                     froze and did not begin to thaw:
+//                                                     DIRECTORY SOURCE …
+//   keep DIRECTORY SOURCE                             one that was frozen through a holder before
 //   release                                           when no daemon is there, and no file of the
 //                                                     mount open: unmounts, and the holder ends
 constexpr char kClaim[] = "claim";
@@ -26,10 +30,12 @@ constexpr char kAdopt[] = "adopt";
 constexpr char kUnmount[] = "unmount";
 constexpr char kDo[] = "do";
 constexpr char kSettle[] = "settle";
+constexpr char kFrozen[] = "frozen";
+constexpr char kKeep[] = "keep";
 constexpr char kRelease[] = "release";
 
 // To the daemon. The ledger and the mount's descriptors come with `mounted` and `kept`.
-//   done [RESULT]
+//   done [RESULT…]
 //   mounted              this claim has mounted it
 //   kept                 it was mounted, for a daemon before
 //   failed CODE ERRNO MESSAGE

@@ -7,6 +7,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cassert>
 #include <cerrno>
 #include <string>
@@ -40,6 +41,10 @@ class BlockedSignals {
 bool IsTransient(int error_number) {
   return error_number == EINTR || error_number == EAGAIN || error_number == ENOENT;
 }
+
+constexpr size_t kInterruptBytes = sizeof(fuse_in_header) + sizeof(fuse_interrupt_in);
+
+bool ChangesDisk(uint32_t opcode) { return opcode == FUSE_WRITE || opcode == FUSE_FALLOCATE; }
 
 }  // namespace
 
@@ -130,6 +135,10 @@ void Session::ServeOne(Worker& worker, size_t request_bytes) {
   StopIfParked();
   const std::span<std::byte> request =
       worker.request.bytes().subspan(kRequestStartBytes, request_bytes);
+  const auto& header = *reinterpret_cast<const fuse_in_header*>(request.data());
+  if (header.opcode == FUSE_INTERRUPT && request_bytes >= kInterruptBytes) {
+    return Interrupt(reinterpret_cast<const fuse_interrupt_in*>(&header + 1)->unique);
+  }
   {
     const NoWaiting no_waiting;
     if (Answer(worker.fd.get(), request, worker.reply.bytes())) return;
@@ -151,9 +160,14 @@ Status Session::Postpone(int fd, std::span<const std::byte> request) {
   HeldRequest held = {.fd = fd, .bytes = {}};
   RETURN_IF_ERROR(IoBuffer::Allocate(request.size(), &held.bytes));
   memcpy(held.bytes.bytes().data(), request.data(), request.size());
-  const uint64_t node_id = reinterpret_cast<const fuse_in_header*>(request.data())->nodeid;
+  const auto& header = *reinterpret_cast<const fuse_in_header*>(request.data());
+  const HeldKey key = {header.nodeid, ChangesDisk(header.opcode)};
   const std::lock_guard lock(mutex_);
-  const auto known = held_.find(node_id);
+  if (std::find(interrupts_.begin(), interrupts_.end(), header.unique) != interrupts_.end()) {
+    AnswerInterrupted(fd, header.unique);
+    return Status::Ok();
+  }
+  const auto known = held_.find(key);
   if (known != held_.end()) {
     known->second->requests.push_back(std::move(held));
     return Status::Ok();
@@ -161,16 +175,39 @@ Status Session::Postpone(int fd, std::span<const std::byte> request) {
   const auto disk = std::make_shared<HeldDisk>();
   RETURN_IF_ERROR(IoBuffer::Allocate(kMaxPayloadBytes, &disk->reply));
   RETURN_IF_ERROR(
-      StartThread([self = shared_from_this(), node_id, disk] { self->ServeHeld(node_id, *disk); }));
+      StartThread([self = shared_from_this(), key, disk] { self->ServeHeld(key, *disk); }));
   disk->requests.push_back(std::move(held));
-  held_.emplace(node_id, disk);
+  held_.emplace(key, disk);
   return Status::Ok();
 }
 
-void Session::ServeHeld(uint64_t node_id, HeldDisk& disk) {
+uint64_t Session::HeldRequest::unique() const {
+  return reinterpret_cast<const fuse_in_header*>(bytes.bytes().data())->unique;
+}
+
+void Session::Interrupt(uint64_t unique) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [key, disk] : held_) {
+    if (disk->unique == unique) disk->interrupted = true;
+    const auto is_meant = [unique](const HeldRequest& held) { return held.unique() == unique; };
+    const auto found = std::find_if(disk->requests.begin(), disk->requests.end(), is_meant);
+    if (found == disk->requests.end()) continue;
+    AnswerInterrupted(found->fd, unique);
+    disk->requests.erase(found);
+  }
+  // Not held, or not yet.
+  interrupts_[next_interrupt_++ % interrupts_.size()] = unique;
+}
+
+void Session::AnswerInterrupted(int fd, uint64_t unique) {
+  Reply(fd, unique, {}, parked_).Errno(EINTR);
+}
+
+void Session::ServeHeld(HeldKey key, HeldDisk& disk) {
   pthread_setname_np(pthread_self(), "keyvol-fuse");
+  const Interruptible interruptible(disk.interrupted);
   const WaitingForSpace waiting_for_space;
-  while (std::optional<HeldRequest> held = NextHeld(node_id, disk)) {
+  while (std::optional<HeldRequest> held = NextHeld(key, disk)) {
     const std::lock_guard serving(disk.serving);
     StopIfParked();
     Answer(held->fd, held->bytes.bytes(), disk.reply.bytes());
@@ -178,14 +215,16 @@ void Session::ServeHeld(uint64_t node_id, HeldDisk& disk) {
   ThreadEnded();
 }
 
-std::optional<Session::HeldRequest> Session::NextHeld(uint64_t node_id, HeldDisk& disk) {
+std::optional<Session::HeldRequest> Session::NextHeld(HeldKey key, HeldDisk& disk) {
   const std::lock_guard lock(mutex_);
   if (disk.requests.empty()) {
-    held_.erase(node_id);
+    held_.erase(key);
     return std::nullopt;
   }
   HeldRequest next = std::move(disk.requests.front());
   disk.requests.pop_front();
+  disk.unique = next.unique();
+  disk.interrupted = parked_.load();
   return next;
 }
 
@@ -214,7 +253,8 @@ void Session::Park(std::chrono::milliseconds timeout) {
   for (const std::unique_ptr<Worker>& worker : workers_) {
     static_cast<void>(worker->serving.try_lock_until(deadline));
   }
-  for (const auto& [node_id, disk] : held_) {
+  for (const auto& [key, disk] : held_) disk->interrupted = true;
+  for (const auto& [key, disk] : held_) {
     static_cast<void>(disk->serving.try_lock_until(deadline));
   }
 }

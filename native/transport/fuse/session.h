@@ -2,6 +2,7 @@
 #ifndef KEYVOL_TRANSPORT_FUSE_SESSION_H_
 #define KEYVOL_TRANSPORT_FUSE_SESSION_H_
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -13,6 +14,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "transport/fuse/tree.h"
@@ -42,8 +44,10 @@ class IoBuffer {
 
 // One thread for each descriptor it was given: /dev/fuse already mounted, and clones of it. They
 // never wait for a held disk: what would wait goes to a thread that this disk gets for as long as
-// such requests are left, so that all other disks go on. The threads end when the connection does
-// (unmount or abort); they own the session together, so it may be dropped at any time.
+// such requests are left, so that all other disks go on. What changes the disk has a thread of its
+// own, for it may have to wait while the rest no longer does. A program that is killed while its
+// request waits need not wait for the disk. The threads end when the connection does (unmount or
+// abort); they own the session together, so it may be dropped at any time.
 class Session : public std::enable_shared_from_this<Session> {
  public:
   static Status Create(std::vector<UniqueFd> fds, std::shared_ptr<Tree> tree,
@@ -81,13 +85,21 @@ class Session : public std::enable_shared_from_this<Session> {
   struct HeldRequest {
     int fd;
     IoBuffer bytes;
+    uint64_t unique() const;
   };
-  // Those of one disk, oldest first, and what their thread needs.
+  // Those of one disk that change it, or those that do not, oldest first, and what their thread
+  // needs.
   struct HeldDisk {
     std::deque<HeldRequest> requests;
     IoBuffer reply;
     std::timed_mutex serving;
+    uint64_t unique = 0;  // of the one being served
+    std::atomic<bool> interrupted{false};
   };
+  // Interrupts that came before their requests were held, the latest ones.
+  using Interrupts = std::array<uint64_t, 64>;
+  // By node number, and whether they change the disk.
+  using HeldKey = std::pair<uint64_t, bool>;
 
   explicit Session(std::shared_ptr<Tree> tree) : tree_(std::move(tree)) {}
   Status AddWorker(UniqueFd fd);
@@ -98,8 +110,11 @@ class Session : public std::enable_shared_from_this<Session> {
   // False when it would wait, and NoWaiting forbids that.
   bool Answer(int fd, std::span<std::byte> request, std::span<std::byte> reply_room);
   Status Postpone(int fd, std::span<const std::byte> request);
-  void ServeHeld(uint64_t node_id, HeldDisk& disk);
-  std::optional<HeldRequest> NextHeld(uint64_t node_id, HeldDisk& disk);
+  // Who made the request wants to end: it stops waiting, if it does.
+  void Interrupt(uint64_t unique);
+  void AnswerInterrupted(int fd, uint64_t unique);
+  void ServeHeld(HeldKey key, HeldDisk& disk);
+  std::optional<HeldRequest> NextHeld(HeldKey key, HeldDisk& disk);
   void StopIfParked() const;
   void ThreadEnded();
 
@@ -109,7 +124,9 @@ class Session : public std::enable_shared_from_this<Session> {
   std::mutex mutex_;
   std::condition_variable ended_;
   size_t running_ = 0;
-  std::map<uint64_t, std::shared_ptr<HeldDisk>> held_;  // by node number
+  std::map<HeldKey, std::shared_ptr<HeldDisk>> held_;
+  Interrupts interrupts_ = {};
+  size_t next_interrupt_ = 0;
 };
 
 }  // namespace keyvol::fuse

@@ -2,7 +2,8 @@
 import { Type } from '@sinclair/typebox';
 import { Fault } from '../../fault.js';
 import type { ImpactedDisk } from '../../volume/volumes.js';
-import type { MasterKey } from '../../kms/key-service.js';
+import type { KeyLossOptions, MasterKey } from '../../kms/key-service.js';
+import type { KeyLossRequest } from '../types.js';
 import * as schemas from '../schemas.js';
 import { route, type Route, type Services } from './route.js';
 import { impactView, keyChangeView, keyView } from './views.js';
@@ -45,9 +46,14 @@ export const keyRoutes: readonly Route[] = [
   ),
   route(
     'POST /keys/:key/disable',
-    { summary: 'Refuse every use of the key', params, reply: schemas.keyChangeView },
-    async ({ keys }, request) =>
-      keyChangeView(await keys.disableKey(request.params.key, request.caller)),
+    {
+      summary: 'Refuse every use of the key',
+      params,
+      body: schemas.keyLoss,
+      reply: schemas.keyChangeView,
+    },
+    async ({ keys }, { params: { key }, body, caller }) =>
+      keyChangeView(await keys.disableKey(key, caller, lossOf(body))),
   ),
   route(
     'POST /keys/:key/schedule-deletion',
@@ -57,9 +63,12 @@ export const keyRoutes: readonly Route[] = [
       body: schemas.deletionSchedule,
       reply: schemas.keyChangeView,
     },
-    async ({ keys, disks }, { params: { key }, body: { days, confirm }, caller }) => {
+    async ({ keys, disks }, { params: { key }, body, caller }) => {
+      const { days, confirm } = body;
       const requireName = (found: MasterKey) => requireConfirmation(disks, found, confirm);
-      return keyChangeView(await keys.scheduleDeletion(key, days, caller, requireName));
+      return keyChangeView(
+        await keys.scheduleDeletion(key, days, caller, requireName, lossOf(body)),
+      );
     },
   ),
   route(
@@ -81,6 +90,10 @@ export const keyRoutes: readonly Route[] = [
       keyView(await keys.describeKey(key, body.description, caller)),
   ),
 ];
+
+function lossOf(body: KeyLossRequest): KeyLossOptions {
+  return { killUsers: body.kill_users === true };
+}
 
 /** Deleting a key that disks need destroys them: the key's name must have been typed. */
 function requireConfirmation(

@@ -1,5 +1,12 @@
 /** What a key's change of state did, and beforehand what it will do, to the disks under it. */
-import type { DaemonClient, DiskChangeView, ImpactView, KeyChangeView } from '../../api/types.js';
+import { Option } from 'commander';
+import type {
+  DaemonClient,
+  DiskChangeView,
+  ImpactView,
+  KeyChangeView,
+  KeyLossRequest,
+} from '../../api/types.js';
 import type { CliContext } from '../context.js';
 import { counted, localTime, table } from '../print.js';
 
@@ -11,6 +18,21 @@ const outcomes: Record<DiskChangeView['outcome'], string> = {
   'reopen-failed': 'could not be reopened',
   lost: 'lost for ever',
 };
+
+export interface KillUsers {
+  killUsers?: true;
+}
+
+export function killUsersOption(): Option {
+  return new Option(
+    '--kill-users',
+    'kill the programs that have files of its mounted disks mapped: they could still read them',
+  );
+}
+
+export function lossOf({ killUsers }: KillUsers): KeyLossRequest {
+  return killUsers === undefined ? {} : { kill_users: killUsers };
+}
 
 /** One line for each disk that changed. */
 export function diskLines(change: KeyChangeView): string[] {

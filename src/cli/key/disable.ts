@@ -2,7 +2,14 @@ import type { Command } from 'commander';
 import type { KeyChangeView } from '../../api/types.js';
 import type { CliContext } from '../context.js';
 import { declare } from '../declare.js';
-import { cutOffLines, tellImpact, warnIfUnrecorded } from './change.js';
+import {
+  cutOffLines,
+  killUsersOption,
+  lossOf,
+  tellImpact,
+  warnIfUnrecorded,
+  type KillUsers,
+} from './change.js';
 
 export function keyDisableCommand(cli: CliContext): Command {
   return declare('disable', {
@@ -11,10 +18,11 @@ export function keyDisableCommand(cli: CliContext): Command {
     statuses: [3, 4, 5, 6],
   })
     .argument('<key>', 'key name or id')
-    .action(async (key: string) => {
+    .addOption(killUsersOption())
+    .action(async (key: string, options: KillUsers) => {
       const daemon = await cli.connect();
       await tellImpact(cli, daemon, key);
-      const change = await daemon.disableKey(key);
+      const change = await daemon.disableKey(key, lossOf(options));
       cli.print(change, disabledLines);
       warnIfUnrecorded(cli, change);
     });

@@ -5,9 +5,16 @@ import type { CliContext } from '../context.js';
 import { declare } from '../declare.js';
 import { counted, localTime } from '../print.js';
 import { parseCount } from '../values.js';
-import { cutOffLines, tellImpact, warnIfUnrecorded } from './change.js';
+import {
+  cutOffLines,
+  killUsersOption,
+  lossOf,
+  tellImpact,
+  warnIfUnrecorded,
+  type KillUsers,
+} from './change.js';
 
-interface Options {
+interface Options extends KillUsers {
   days: number;
   confirm?: string;
 }
@@ -21,11 +28,12 @@ export function keyScheduleDeletionCommand(cli: CliContext): Command {
     .argument('<key>', 'key name or id')
     .requiredOption('--days <n>', 'days until then, in which it can be cancelled', parseCount)
     .option('--confirm <name>', "the key's name, needed when disks use it")
-    .action(async (key: string, { days, confirm }: Options) => {
+    .addOption(killUsersOption())
+    .action(async (key: string, { days, confirm, ...users }: Options) => {
       const daemon = await cli.connect();
       const impact = await tellImpact(cli, daemon, key);
       const confirmed = confirm ?? (await askForName(cli, impact));
-      const change = await daemon.scheduleKeyDeletion(key, days, confirmed);
+      const change = await daemon.scheduleKeyDeletion(key, days, confirmed, lossOf(users));
       cli.print(change, scheduledLines);
       warnIfUnrecorded(cli, change);
     });

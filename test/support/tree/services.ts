@@ -319,6 +319,7 @@ function filesAsDevices(devices: Map<string, Device>): FuseSession {
     keep: () => undefined,
     serve: () => undefined,
     settle: async () => undefined,
+    frozen: async () => [],
     entrust: async () => undefined,
     park: async () => undefined,
     add: ({ id, device }) => devices.set(id, device),

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "host/fuse_mount.h"
+#include "host/mount.h"
 #include "transport/fuse/holder/host_operations.h"
 #include "transport/fuse/holder_messages.h"
 #include "transport/fuse/ledger.h"
@@ -26,6 +27,23 @@ namespace {
 // Whoever connects speaks at once.
 constexpr std::chrono::milliseconds kFirstWords(2000);
 constexpr int kChildFd = 3;
+
+constexpr int kChildRootFd = 4;
+
+[[noreturn]] void RunChild(const std::vector<std::string>& fields, int answers, int root) {
+  // A child that is stuck must keep neither the mount nor a connection alive.
+  const int moved = fcntl(answers, F_DUPFD, kChildRootFd + 1);
+  const int moved_root = root < 0 ? -1 : fcntl(root, F_DUPFD, kChildRootFd + 1);
+  dup2(moved, kChildFd);
+  const UniqueFd kept(moved_root < 0 ? -1 : dup2(moved_root, kChildRootFd));
+  close_range(kept.valid() ? kChildRootFd + 1 : kChildFd + 1, ~0U, 0);
+  std::string result;
+  const Status status = kept.valid() ? DoOnRoot(fields[1], kept)
+                                     : DoOnHost({fields.begin() + 1, fields.end()}, &result);
+  const std::string answer = status.ok() ? Joined({kDone, result}) : MessageOf(status);
+  const bool said = write(kChildFd, answer.data(), answer.size()) >= 0;
+  _exit(said ? 0 : 1);
+}
 
 Status NotUnderstood() {
   return Status::Error(Code::kInvalidArgument, "the holder does not understand the daemon");
@@ -59,6 +77,7 @@ void Holder::Run() {
   // What is still open ends with the descriptors, in errors; the mount stays in the tree for the
   // next daemon, which tells by it what there is to clean up.
   static_cast<void>(Release());
+  ThawAll();
 }
 
 int Holder::MillisecondsLeft() const {
@@ -79,7 +98,11 @@ void Holder::Accept() {
 
 void Holder::AnswerVisitor(UniqueFd peer, Packet packet) {
   const std::vector<std::string> fields = Fields(packet.bytes);
-  if (fields[0] == kDo && fields.size() > 1) return StartChild(peer, fields);
+  if (fields[0] == kDo && fields.size() > 1) return StartChild(std::move(peer), fields);
+  if (fields[0] == kFrozen) return Answer(peer, Status::Ok(), Joined(Frozen()));
+  if (fields[0] == kKeep && fields.size() == 3) {
+    return Answer(peer, KeepRoot(fields[1], fields[2]), kDone);
+  }
   if (fields[0] == kSettle) {
     settling_.push_back(std::move(peer));
     return BuryChildren();
@@ -103,26 +126,86 @@ void Holder::AnswerVisitor(UniqueFd peer, Packet packet) {
   if (!status.ok() && fds_.empty()) ended_ = true;  // who started us tells why
 }
 
-void Holder::StartChild(const UniqueFd& peer, const std::vector<std::string>& fields) {
-  const pid_t child = fork();
-  if (child < 0) return Answer(peer, Status::FromErrno(errno, "start a process"), kDone);
-  ++children_;
-  if (child > 0) return;
-  // A child that is stuck must keep neither the mount nor the daemon's connection alive.
-  const UniqueFd alone(dup2(peer.get(), kChildFd));
-  close_range(kChildFd + 1, ~0U, 0);
-  std::string result;
-  const Status status = DoOnHost({fields.begin() + 1, fields.end()}, &result);
-  Answer(alone, status, Joined({kDone, result}));
-  _exit(0);
+void Holder::StartChild(UniqueFd peer, const std::vector<std::string>& fields) {
+  Child child;
+  int root = -1;
+  if (const Status status = RootFor(fields, &child, &root); !status.ok()) {
+    return Answer(peer, status, kDone);
+  }
+  int ends[2];
+  const int piped = pipe2(ends, O_CLOEXEC);
+  const pid_t pid = piped == 0 ? fork() : -1;
+  if (pid < 0) return Answer(peer, Status::FromErrno(errno, "start a process"), kDone);
+  if (pid == 0) RunChild(fields, ends[1], root);
+  close(ends[1]);
+  child.peer = std::move(peer);
+  child.answer = UniqueFd(ends[0]);
+  children_[pid] = std::move(child);
+}
+
+Status Holder::RootFor(const std::vector<std::string>& fields, Child* child, int* root) {
+  if (fields[1] != kFreeze && fields[1] != kThaw) return Status::Ok();
+  if (fields.size() != 4) return NotUnderstood();
+  child->freezes = fields[1] == kFreeze;
+  child->root_key = Joined({fields[2], fields[3]});
+  child->was_kept = roots_.contains(child->root_key);
+  RETURN_IF_ERROR(KeepRoot(fields[2], fields[3]));
+  *root = roots_[child->root_key].get();
+  return Status::Ok();
+}
+
+Status Holder::KeepRoot(const std::string& directory, const std::string& source) {
+  const std::string key = Joined({directory, source});
+  if (roots_.contains(key)) return Status::Ok();
+  UniqueFd fd;
+  RETURN_IF_ERROR(OpenRoot(directory, source, &fd));
+  roots_[key] = std::move(fd);
+  return Status::Ok();
 }
 
 void Holder::BuryChildren() {
   TakeSignal(signals_.of_children);
-  while (children_ > 0 && waitpid(-1, nullptr, WNOHANG) > 0) --children_;
-  if (children_ > 0) return;
+  while (!children_.empty()) {
+    const pid_t ended = waitpid(-1, nullptr, WNOHANG);
+    if (ended <= 0) return;
+    if (const auto child = children_.extract(ended)) Bury(child.mapped());
+  }
   for (const UniqueFd& peer : settling_) Answer(peer, Status::Ok(), kDone);
   settling_.clear();
+}
+
+void Holder::Bury(const Child& child) {
+  char answer[kMaxPacketBytes];
+  const ssize_t length = read(child.answer.get(), answer, sizeof answer);
+  const std::string said = length > 0 ? std::string(answer, static_cast<size_t>(length))
+                                      : MessageOf(Status::Error(Code::kInternal, "it was killed"));
+  const std::vector<std::string> fields = Fields(said);
+  const Status status = fields[0] == kDone ? Status::Ok() : StatusOf(fields);
+  // What was not frozen, or by another, is not ours.
+  const bool stays = child.freezes ? status.ok() || child.was_kept
+                                   : !status.ok() && status.code() != Code::kInvalidArgument;
+  if (!child.root_key.empty() && !stays) roots_.erase(child.root_key);
+  static_cast<void>(SendPacket(child.peer, said));
+}
+
+std::vector<std::string> Holder::Frozen() const {
+  std::vector<std::string> answer = {kDone};
+  for (const auto& [key, root] : roots_) {
+    const auto is_of_root = [&key](const auto& child) { return child.second.root_key == key; };
+    if (std::any_of(children_.begin(), children_.end(), is_of_root)) continue;
+    for (std::string& field : Fields(key)) answer.push_back(std::move(field));
+  }
+  return answer;
+}
+
+void Holder::ThawAll() {
+  // Nobody answers any more: what a thaw writes fails at once, for the connection ends with these.
+  fds_.clear();
+  for (const auto& [key, root] : roots_) {
+    if (fork() != 0) continue;
+    static_cast<void>(ThawFilesystem(root));
+    _exit(0);
+  }
 }
 
 bool Holder::HearDaemon() {

@@ -2,7 +2,10 @@
 #ifndef KEYVOL_TRANSPORT_FUSE_HOLDER_HOLDER_H_
 #define KEYVOL_TRANSPORT_FUSE_HOLDER_HOLDER_H_
 
+#include <sys/types.h>
+
 #include <chrono>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -33,14 +36,30 @@ class Holder {
  private:
   using Clock = std::chrono::steady_clock;
 
+  struct Child {
+    UniqueFd peer;    // who asked; answered once it is known what is kept after it
+    UniqueFd answer;  // what the child says
+    // Of those that freeze or thaw.
+    std::string root_key;
+    bool freezes = false;
+    bool was_kept = false;  // the root, before
+  };
+
   int MillisecondsLeft() const;
   void Accept();
   // False when the daemon's connection has ended.
   bool HearDaemon();
   void Answer(const UniqueFd& peer, const Status& status, const std::string& done);
   void AnswerVisitor(UniqueFd peer, Packet packet);
-  void StartChild(const UniqueFd& peer, const std::vector<std::string>& fields);
+  // The root on which an operation is done; -1 for one that is done on none. Borrowed.
+  Status RootFor(const std::vector<std::string>& fields, Child* child, int* root);
+  Status KeepRoot(const std::string& directory, const std::string& source);
+  void StartChild(UniqueFd peer, const std::vector<std::string>& fields);
   void BuryChildren();
+  void Bury(const Child& child);
+  std::vector<std::string> Frozen() const;
+  // Who waits on a frozen filesystem must not wait for ever.
+  void ThawAll();
   Status Release();
   Status Claim(const std::vector<std::string>& fields, bool* kept);
   Status Adopt(const std::vector<std::string>& fields, std::vector<UniqueFd> fds);
@@ -56,8 +75,10 @@ class Holder {
   std::string directory_;
   UniqueFd ledger_;
   std::vector<UniqueFd> fds_;  // of the mount; empty when there is none
-  size_t children_ = 0;
-  std::vector<UniqueFd> settling_;  // who waits until there are none
+  std::map<pid_t, Child> children_;
+  // Kept from before a freeze until after the thaw, for a daemon that is killed in between.
+  std::map<std::string, UniqueFd> roots_;  // by directory and source, joined
+  std::vector<UniqueFd> settling_;         // who waits until there are none
   bool ended_ = false;
 };
 

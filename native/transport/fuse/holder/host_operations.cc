@@ -46,8 +46,7 @@ constexpr Operation kOperations[] = {
     {"mountFilesystem", 6, MountFilesystemOf},
     {"unmountFilesystem", 3, UnmountFilesystemOf},
     {"syncFilesystem", 2, OnPath<SyncFilesystem>},
-    {"freezeFilesystem", 2, OnPath<FreezeFilesystem>},
-    {"thawFilesystem", 2, OnPath<ThawFilesystem>},
+    {"checkFilesystem", 2, OnPath<CheckFilesystem>},
     {"dropCaches", 1, DropCachesOf},
 };
 
@@ -59,6 +58,10 @@ Status DoOnHost(const Arguments& fields, std::string* result) {
     return operation.run(fields, result);
   }
   return Status::Error(Code::kInvalidArgument, "the holder cannot do " + fields[0]);
+}
+
+Status DoOnRoot(const std::string& operation, const UniqueFd& root) {
+  return operation == kFreeze ? FreezeFilesystem(root) : ThawFilesystem(root);
 }
 
 }  // namespace keyvol::fuse
