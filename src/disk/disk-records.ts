@@ -41,6 +41,11 @@ export class DiskRecords {
     return this.#store.commit(statements);
   }
 
+  /** What `read` reads is of one moment. It must not wait. */
+  atOneMoment<Result>(read: () => Result): Result {
+    return this.#store.atOneMoment(read);
+  }
+
   disks(): DiskRecord[] {
     return this.#store.all<DiskRecord>(`SELECT ${diskColumns} FROM disks ORDER BY name, id`);
   }

@@ -45,11 +45,11 @@ export class ImageService implements Images {
   }
 
   async list(): Promise<DiskDetails[]> {
-    return detailsOfAll(this.#context, this.#context.records.disksOfKind('image'));
+    return detailsOfAll(this.#context, () => this.#context.records.disksOfKind('image'));
   }
 
   async show(image: string): Promise<DiskDetails> {
-    return detailsOf(this.#context, this.#context.records.find('image', image));
+    return detailsOf(this.#context, () => this.#context.records.find('image', image));
   }
 
   rename(image: string, name: string, caller: Caller): Promise<DiskDetails> {

@@ -42,15 +42,15 @@ export class SnapshotService implements Snapshots {
 
   async list(volume?: string): Promise<DiskDetails[]> {
     const { records } = this.#context;
-    const disks =
+    return detailsOfAll(this.#context, () =>
       volume === undefined
         ? records.disksOfKind('snapshot')
-        : records.snapshotsOf(records.find('volume', volume).id);
-    return detailsOfAll(this.#context, disks);
+        : records.snapshotsOf(records.find('volume', volume).id),
+    );
   }
 
   async show(snapshot: string): Promise<DiskDetails> {
-    return detailsOf(this.#context, this.#context.records.findSnapshot(snapshot));
+    return detailsOf(this.#context, () => this.#context.records.findSnapshot(snapshot));
   }
 
   rollback(asked: string, caller: Caller): Promise<DiskDetails> {
@@ -61,7 +61,7 @@ export class SnapshotService implements Snapshots {
       const volumeId = snapshot.volumeId ?? '';
       const roll = (volume: DiskRecord): Promise<void> => this.#roll(volume, snapshot.id, caller);
       await withDisk(context, 'volume', volumeId, roll, [snapshot.id, lineageLock]);
-      return detailsOf(context, context.records.find('volume', volumeId));
+      return detailsOf(context, () => context.records.find('volume', volumeId));
     });
   }
 

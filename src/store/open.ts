@@ -144,6 +144,10 @@ class SqliteStore implements Store {
     return this.#read((): unknown => this.#prepare(sql).get(...params)) as Row | undefined;
   }
 
+  atOneMoment<Result>(read: () => Result): Result {
+    return this.#read(() => this.#reader.transaction(read)());
+  }
+
   scrub(): Promise<void> {
     return this.#writer.ask({ kind: 'scrub' });
   }

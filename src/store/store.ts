@@ -29,6 +29,8 @@ export interface Store {
   /** Reads what is committed, on the calling thread. */
   all<Row>(sql: string, ...params: SqlValue[]): Row[];
   get<Row>(sql: string, ...params: SqlValue[]): Row | undefined;
+  /** What `read` reads is of one moment, whatever is committed meanwhile. It must not wait. */
+  atOneMoment<Result>(read: () => Result): Result;
   /** Truncates the write-ahead log, so that deleted rows (secure_delete) are gone from the disk. */
   scrub(): Promise<void>;
   backlog(): Backlog;

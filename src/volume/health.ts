@@ -37,13 +37,14 @@ export function healthOf(context: DiskContext, disk: DiskRecord): DiskHealth {
 
 /** In the order of their records. */
 export function unwellDisks(context: DiskContext): UnwellDisk[] {
-  return context.records
-    .disks()
-    .map((disk) => {
-      const name = fullName(context.records, disk);
+  const { records } = context;
+  const all = records.atOneMoment(() =>
+    records.disks().map((disk) => {
+      const name = fullName(records, disk);
       return { name, kind: disk.kind, ...healthOf(context, disk) };
-    })
-    .filter((disk) => disk.state !== 'ok');
+    }),
+  );
+  return all.filter((disk) => disk.state !== 'ok');
 }
 
 function healthOfLive(context: DiskContext, live: LiveDisk): DiskHealth {

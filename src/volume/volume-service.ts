@@ -45,11 +45,11 @@ export class VolumeService implements Volumes {
   }
 
   async list(): Promise<DiskDetails[]> {
-    return detailsOfAll(this.#context, this.#context.records.disksOfKind('volume'));
+    return detailsOfAll(this.#context, () => this.#context.records.disksOfKind('volume'));
   }
 
   async show(volume: string): Promise<DiskDetails> {
-    return detailsOf(this.#context, this.#context.records.find('volume', volume));
+    return detailsOf(this.#context, () => this.#context.records.find('volume', volume));
   }
 
   rename(volume: string, name: string, caller: Caller): Promise<DiskDetails> {
@@ -152,7 +152,7 @@ export function renameDisk(
       await context.records.commit([setName(disk.id, name)]);
       context.live.get(disk.id)?.rename(name);
     }
-    return detailsOf(context, context.records.find(kind, disk.id));
+    return detailsOf(context, () => context.records.find(kind, disk.id));
   };
   const run = async (): Promise<DiskDetails> => {
     assertDiskName(kind, name);

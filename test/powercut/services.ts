@@ -127,6 +127,10 @@ class ThreadlessStore implements Store {
     return this.#prepare(sql).get(...params) as Row | undefined;
   }
 
+  atOneMoment<Result>(read: () => Result): Result {
+    return read();
+  }
+
   scrub(): Promise<void> {
     this.#database.pragma('wal_checkpoint(TRUNCATE)');
     return Promise.resolve();
