@@ -14,6 +14,9 @@ const builtDirectory = 'build-test';
 /** Areas that use neither mounts nor deadlines, so that two of their files may run at a time. */
 const sharingAreas = ['house', 'secret', 'wrap', 'xts', 'store', 'kms', 'audit', 'units'];
 
+/** Areas that take the time they are given, whatever else runs: two of their files at a time, too. */
+const timedAreas = ['fuzz', 'pressure'];
+
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { jobs: { type: 'string', default: '2' } },
@@ -23,8 +26,13 @@ process.exitCode = await main(positionals, Number(values.jobs));
 async function main(words: readonly string[], jobs: number): Promise<number> {
   const files = testFiles(words);
   const sharing = files.filter((file) => sharingAreas.includes(areaOf(file)));
-  const alone = files.filter((file) => !sharing.includes(file));
-  const results = [...(await runAll(sharing, jobs)), ...(await runAll(alone, 1))];
+  const timed = files.filter((file) => timedAreas.includes(areaOf(file)));
+  const alone = files.filter((file) => !sharing.includes(file) && !timed.includes(file));
+  const results = [
+    ...(await runAll(sharing, jobs)),
+    ...(await runAll(alone, 1)),
+    ...(await runAll(timed, jobs)),
+  ];
   for (const result of results) printFailures(result);
   for (const result of results) printSkips(result);
   return printTotals(results);

@@ -25,8 +25,8 @@ export interface FileResult {
 }
 
 /** A file that has not ended by then is killed; tap's own limit for one test is below that. */
-const fileLimitSeconds = 1200;
-const testLimitSeconds = 900;
+const fileLimitSeconds = Number(process.env.KEYVOL_TEST_LIMIT_SECONDS ?? 1200);
+const testLimitSeconds = fileLimitSeconds * 0.75;
 /** Daemons that were told to stop may need a moment after the test file has ended. */
 const leftoverGraceMs = 3000;
 
