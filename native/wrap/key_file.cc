@@ -49,7 +49,15 @@ Status ExportKeyFile(const Secret& key, const std::string& path) {
 Status CreateKeyFile(const std::string& path, std::shared_ptr<Secret>* key) {
   std::shared_ptr<Secret> fresh;
   RETURN_IF_ERROR(Secret::Random(kKeyFileBytes, &fresh));
-  RETURN_IF_ERROR(ExportKeyFile(*fresh, path));
+  // A power cut must not leave a part of it under its name.
+  const std::string unfinished = path + ".new";
+  unlink(unfinished.c_str());
+  RETURN_IF_ERROR(ExportKeyFile(*fresh, unfinished));
+  const int linked = link(unfinished.c_str(), path.c_str());
+  const Status status = linked == 0 ? Status::Ok() : Status::FromErrno(errno, "create " + path);
+  unlink(unfinished.c_str());
+  RETURN_IF_ERROR(status);
+  RETURN_IF_ERROR(SyncParentDirectory(path));
   *key = std::move(fresh);
   return Status::Ok();
 }

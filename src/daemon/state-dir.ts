@@ -4,7 +4,6 @@ import {
   closeSync,
   fsyncSync,
   lstatSync,
-  mkdirSync,
   openSync,
   readFileSync,
   readdirSync,
@@ -13,6 +12,7 @@ import {
   writeSync,
 } from 'node:fs';
 import path from 'node:path';
+import { makeDirectory, syncDirectory } from '../durable.js';
 import { Fault, type FaultCode } from '../fault.js';
 
 /** The format of the state directory that this version writes, and the newest that it reads. */
@@ -49,7 +49,7 @@ export function markStateDir(directory: string): void {
 /** A directory of mode 0700 that belongs to us. `what` names it in faults. */
 export function makePrivateDirectory(directory: string, what: string): void {
   withReason(directory, what, () => {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectory(directory);
     const stat = lstatSync(directory);
     if (!stat.isDirectory()) throw unusable(directory, what, 'is not a directory');
     if (stat.uid !== process.getuid?.()) throw unusable(directory, what, 'belongs to another user');
@@ -107,15 +107,6 @@ function writeDurably(file: string, bytes: Buffer): void {
   try {
     let written = 0;
     while (written < bytes.length) written += writeSync(fd, bytes, written);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-}
-
-function syncDirectory(directory: string): void {
-  const fd = openSync(directory, 'r');
-  try {
     fsyncSync(fd);
   } finally {
     closeSync(fd);

@@ -1,10 +1,10 @@
 /** Container files of layers: made all or nothing, opened only when they are what their record says. */
 import { randomUUID } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
 import { open, readdir, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../clock.js';
 import type { Addon, ContainerHeader, DeviceLayer, Secret, WrapContext } from '../device/index.js';
+import { makeDirectory } from '../durable.js';
 import { Fault } from '../fault.js';
 import type { KeySession } from '../kms/key-service.js';
 import type { DiskRecords } from './disk-records.js';
@@ -52,7 +52,7 @@ export class LayerFiles {
     this.#clock = options.clock;
     this.#records = options.records;
     this.#warn = options.warn;
-    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+    makeDirectory(this.#directory);
   }
 
   get directory(): string {

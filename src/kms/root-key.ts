@@ -1,6 +1,6 @@
 /** The root key: a file that wraps every master key, and the proof that it is the right one. */
 import { randomUUID } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { addon } from '../device/index.js';
 import { Fault } from '../fault.js';
 import type { Secret } from '../device/index.js';
@@ -34,6 +34,8 @@ export function rootKeyWarning(path: string): string {
  * the file is missing though the database needs it, is not private, or is not the right one.
  */
 export async function openRootKey(store: Store, path: string): Promise<RootKey> {
+  // Of a start that was cut short; what it was to become has its name, or was never used.
+  rmSync(`${path}.new`, { force: true });
   const row = store.get<RootKeyRow>('SELECT id, probe FROM root_key');
   if (row === undefined) return beginRootKey(store, path);
   if (!existsSync(path)) throw missing(path);

@@ -1,7 +1,8 @@
 /** Opens a keyvol database for writing and brings it to the newest version. */
 import Database from 'better-sqlite3';
-import { chmodSync, closeSync, fsyncSync, openSync, statSync } from 'node:fs';
+import { chmodSync, closeSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { syncDirectory } from '../durable.js';
 import { Fault } from '../fault.js';
 import { errorCode, isOutOfSpace } from './sqlite-fault.js';
 import type { Reserve } from './reserve.js';
@@ -100,14 +101,5 @@ function migrate(database: Database.Database, path: string, migrations: readonly
       database.pragma(`application_id = ${applicationId}`);
       database.pragma(`user_version = ${index + 1}`);
     })();
-  }
-}
-
-function syncDirectory(path: string): void {
-  const directory = openSync(path, 'r');
-  try {
-    fsyncSync(directory);
-  } finally {
-    closeSync(directory);
   }
 }
