@@ -14,8 +14,11 @@ const builtDirectory = 'build-test';
 /** Areas that use neither mounts nor deadlines, so that two of their files may run at a time. */
 const sharingAreas = ['house', 'secret', 'wrap', 'xts', 'store', 'kms', 'audit', 'units'];
 
-/** Areas that take the time they are given, whatever else runs: two of their files at a time, too. */
-const timedAreas = ['fuzz', 'pressure'];
+/** Areas that fill the machine for long: three of their files at a time, the longest first. */
+const heavyAreas = ['pressure', 'fuzz', 'powercut'];
+const heavyAtOnce = 3;
+/** Those of them that are bound by nothing but the machine give way to the others. */
+const patientAreas = ['powercut'];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -26,12 +29,12 @@ process.exitCode = await main(positionals, Number(values.jobs));
 async function main(words: readonly string[], jobs: number): Promise<number> {
   const files = testFiles(words);
   const sharing = files.filter((file) => sharingAreas.includes(areaOf(file)));
-  const timed = files.filter((file) => timedAreas.includes(areaOf(file)));
-  const alone = files.filter((file) => !sharing.includes(file) && !timed.includes(file));
+  const heavy = heavyAreas.flatMap((area) => files.filter((file) => areaOf(file) === area));
+  const alone = files.filter((file) => !sharing.includes(file) && !heavy.includes(file));
   const results = [
     ...(await runAll(sharing, jobs)),
     ...(await runAll(alone, 1)),
-    ...(await runAll(timed, jobs)),
+    ...(await runAll(heavy, jobs > 1 ? heavyAtOnce : 1)),
   ];
   for (const result of results) printFailures(result);
   for (const result of results) printSkips(result);
@@ -57,7 +60,7 @@ async function runAll(files: readonly string[], jobs: number): Promise<FileResul
   const worker = async (): Promise<void> => {
     for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
       if (!existsSync(file)) throw new Error(`${file} is not built; npm run build:test`);
-      const result = await runTestFile(file);
+      const result = await runTestFile(file, patientAreas.includes(areaOf(file)));
       results.push(result);
       printLine(result);
     }

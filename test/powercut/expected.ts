@@ -1,5 +1,5 @@
 /** What a history promises: a model of keys, disks, sectors and audit records. */
-import type { History, Operation } from './history.js';
+import { isDataRequest, type History, type Operation } from './history.js';
 
 export const defaultKey = 'evs/default';
 
@@ -39,11 +39,6 @@ export function fullNameOf(disk: ExpectedDisk): string {
   return disk.volume === undefined ? disk.name : `${disk.volume.name}@${disk.name}`;
 }
 
-/** Data requests change what sectors may hold as soon as they are asked. */
-function isDataRequest({ do: verb }: Operation): boolean {
-  return verb === 'write' || verb === 'discard' || verb === 'flush';
-}
-
 /** Requests without an answer that change records. The workload has few of them at a time. */
 export function unanswered(history: History): number[] {
   const open = new Map<number, Operation>();
@@ -63,13 +58,15 @@ export function expectedAfter(history: History, alsoDone: readonly number[]): Ex
     if (fact.fact === 'asked') {
       asked.set(fact.id, fact.operation);
       model.ask(fact.id, fact.operation);
-    } else if (fact.fact === 'done') {
+    } else {
       const operation = asked.get(fact.id);
-      if (operation !== undefined) model.finish(fact.id, operation);
+      if (operation === undefined) continue;
+      if (fact.fact === 'done') model.finish(fact.id, operation);
+      else model.refuse(operation);
     }
   }
   for (const [id, operation] of asked) {
-    if (!answered.has(id) && alsoDone.includes(id)) model.finish(id, operation);
+    if (!answered.has(id) && alsoDone.includes(id)) model.half(id, operation);
   }
   return model;
 }
@@ -90,6 +87,23 @@ class Model implements Expected {
       const counts = this.#volume(operation.volume).sectors.map((values) => values.length - 1);
       this.#flushes.set(id, counts);
     }
+  }
+
+  /** The last one that was asked: what it might have written is not there. */
+  refuse(operation: Operation): void {
+    if (operation.do !== 'write' && operation.do !== 'discard') return;
+    const disk = this.#volume(operation.volume);
+    for (let at = operation.sector; at < operation.sector + operation.sectors; at += 1) {
+      disk.sectors[at] = (disk.sectors[at] ?? []).slice(0, -1);
+    }
+  }
+
+  /** Recorded, but not acknowledged: what it flushes of attached disks may be on its way still. */
+  half(id: number, operation: Operation): void {
+    const before = this.disks.map((disk) => [disk, disk.sectors] as const);
+    this.finish(id, operation);
+    if (operation.do !== 'detach' && operation.do !== 'disable-key') return;
+    for (const [disk, sectors] of before) disk.sectors = sectors;
   }
 
   finish(id: number, operation: Operation): void {

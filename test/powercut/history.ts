@@ -37,7 +37,8 @@ export type Operation =
       readonly kind: 'volume' | 'image' | 'snapshot';
       readonly name: string;
     }
-  | { readonly do: 'attach' | 'detach' | 'flush'; readonly volume: string }
+  | { readonly do: 'attach' | 'detach'; readonly volume: string }
+  | { readonly do: 'flush'; readonly volume: string }
   | {
       /** Every sector gets `sectorPattern(sector, version)`. */
       readonly do: 'write';
@@ -55,6 +56,13 @@ export type Operation =
     }
   /** The daemon stops in good order: what is attached is flushed, and attached again at its start. */
   | { readonly do: 'stop' };
+
+export type DataRequest = Extract<Operation, { readonly do: 'write' | 'discard' | 'flush' }>;
+
+/** Data requests change no records. */
+export function isDataRequest(operation: Operation): operation is DataRequest {
+  return operation.do === 'write' || operation.do === 'discard' || operation.do === 'flush';
+}
 
 /** `id` pairs a request with its answer. A request without an answer may have been done or not. */
 export type Fact =

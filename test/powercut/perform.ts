@@ -1,7 +1,7 @@
 /** Does what a history asks for, by the services of keyvol. */
 import type { Device } from '../../dist/device/index.js';
 import { Fault } from '../../dist/fault.js';
-import type { Fact, Operation } from './history.js';
+import { isDataRequest, type DataRequest, type Fact, type Operation } from './history.js';
 import { sectorBytes, sectorPattern } from './sectors.js';
 import { caller, openServices, type ServiceOptions, type Services } from './services.js';
 
@@ -36,8 +36,9 @@ export class Performer {
     return new Performer(stateDir, services, options, onFact);
   }
 
-  /** Never throws for a refusal, which is a fact too. */
+  /** Never throws for a refusal, which is a fact too. What no disk can be asked for is left out. */
   async perform(operation: Operation): Promise<void> {
+    if (isDataRequest(operation) && !this.#reaches(operation)) return;
     this.#lastId += 1;
     const id = this.#lastId;
     this.#note({ fact: 'asked', id, operation });
@@ -117,6 +118,13 @@ export class Performer {
   #delete(kind: 'volume' | 'image' | 'snapshot', name: string): Promise<unknown> {
     const { volumes, images, snapshots } = this.#services.disks;
     return { volume: volumes, image: images, snapshot: snapshots }[kind].delete(name, caller);
+  }
+
+  #reaches(operation: DataRequest): boolean {
+    const device = this.#services.session.devices.get(operation.volume);
+    if (device === undefined) return false;
+    if (operation.do === 'flush') return true;
+    return (operation.sector + operation.sectors) * sectorBytes <= device.sizeBytes;
   }
 
   #device(volume: string): Device {
