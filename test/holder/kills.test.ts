@@ -78,16 +78,15 @@ async function trySnapshot(
   return made.status === 0 ? { name, before, after: writer.now() } : undefined;
 }
 
-/** The key is lost, before the kill or after it, and comes back: programs wait for it, too. */
+/** The key is lost, the daemon is killed meanwhile, and the key comes back: programs wait for both. */
 async function loseKey(
   world: World,
   writer: SteadyWriter,
   killSoon: () => Promise<void>,
 ): Promise<void> {
   await writer.exceptDuring(async () => {
-    const losing = world.try('key', 'disable', 'app');
+    await world.keyvol('key', 'disable', 'app');
     await killSoon();
-    await losing;
     await world.keyvol('key', 'enable', 'app');
   });
 }
