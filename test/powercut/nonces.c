@@ -6,8 +6,7 @@
 #include <string.h>
 #include <sys/random.h>
 
-// Of recorder.c.
-void Fail(const char* what);
+#include "recorder.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -37,7 +36,6 @@ struct RandMethod {
   int (*status)(void);
 };
 
-void ResetNonces(void);
 void ResetNonces(void) {
   static const struct RandMethod method = {
       .bytes = CountedNonces, .pseudorand = CountedNonces, .status = AlwaysReady};

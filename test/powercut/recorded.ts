@@ -47,7 +47,7 @@ export function recorderEnvironment(library: string, directory: string): NodeJS.
 /** The path of the library. Throws when there is no C compiler. */
 export function buildRecorder(directory: string): string {
   const library = join(directory, 'recorder.so');
-  const sources = ['test/powercut/recorder.c', 'test/powercut/nonces.c'];
+  const sources = ['recorder.c', 'unfollowed.c', 'nonces.c'].map((name) => `test/powercut/${name}`);
   const flags = ['-O2', '-Wall', '-Wextra', '-Werror', '-shared', '-fPIC'];
   execFileSync('cc', [...flags, '-o', library, ...sources, '-ldl'], { stdio: 'inherit' });
   return library;

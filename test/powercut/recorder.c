@@ -22,6 +22,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "recorder.h"
+
 enum Kind {
   kOpen = 1,   // file, path: from now on `file` means what stands at `path`
   kCreate,     // file, path
@@ -61,10 +63,6 @@ static uint64_t marks_file;
 enum { kMostFiles = 1 << 20 };
 static uint64_t files[kMostFiles];
 
-// Of nonces.c.
-void ResetNonces(void);
-
-void Fail(const char* what);
 void Fail(const char* what) {
   dprintf(2, "recorder: %s\n", what);
   abort();
@@ -84,7 +82,7 @@ static void AppendText(enum Kind kind, const char* text, size_t length) {
   Append((struct Record){.kind = kind, .first_bytes = (uint32_t)length}, text, NULL);
 }
 
-static void Violation(const char* what) { AppendText(kViolation, what, strlen(what)); }
+void Violation(const char* what) { AppendText(kViolation, what, strlen(what)); }
 
 static size_t SlotOf(uint64_t file) {
   size_t slot = (size_t)(file * 0x9e3779b97f4a7c15u) % kMostFiles;
@@ -92,15 +90,14 @@ static size_t SlotOf(uint64_t file) {
   return slot;
 }
 
-// The inode behind a descriptor that was opened below the root; 0 for every other descriptor.
-static uint64_t FileOf(int fd) {
+uint64_t FileOf(int fd) {
   struct stat status;
   if (log_fd < 0 || fstat(fd, &status) != 0 || status.st_dev != root_device) return 0;
   return files[SlotOf(status.st_ino)] == status.st_ino ? status.st_ino : 0;
 }
 
-// The path below the root ("" for the root itself), or NULL. Callers give absolute paths, or none of ours.
-static const char* Below(const char* path) {
+// Callers give absolute paths, or none of ours.
+const char* Below(const char* path) {
   if (log_fd < 0 || path == NULL) return NULL;
   if (strncmp(path, root, root_length) != 0) return NULL;
   if (path[root_length] == '\0') return path + root_length;
@@ -245,11 +242,6 @@ int link(const char* from, const char* to) {
   WITH_LOCK(int, LoggedPair((int)syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0), kLink, from,
                             to))
 }
-int symlink(const char* target, const char* path) {
-  if (Below(path) != NULL) Violation("symlink");
-  return (int)syscall(SYS_symlinkat, target, AT_FDCWD, path);
-}
-
 // ---- data ----
 
 static void Obey(const char* text, size_t length);
@@ -322,11 +314,6 @@ int ftruncate(int fd, off_t size) {
 }
 int ftruncate64(int fd, off64_t size) { return ftruncate(fd, size); }
 
-int truncate(const char* path, off_t size) {
-  if (Below(path) != NULL) Violation("truncate by path");
-  return (int)syscall(SYS_truncate, path, size);
-}
-
 static void LogAllocation(uint64_t file, int mode, off_t at, off_t length) {
   if ((mode & (FALLOC_FL_COLLAPSE_RANGE | FALLOC_FL_INSERT_RANGE)) != 0) Violation("fallocate");
   if ((mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE)) != 0) {
@@ -371,34 +358,6 @@ static int SyncAndLog(long call, int fd, enum Kind kind) {
 int fsync(int fd) { return SyncAndLog(SYS_fsync, fd, kSync); }
 int fdatasync(int fd) { return SyncAndLog(SYS_fdatasync, fd, kSync); }
 int syncfs(int fd) { return SyncAndLog(SYS_syncfs, fd, kSyncAll); }
-
-// ---- what cannot be followed ----
-
-void* mmap(void* address, size_t length, int protection, int flags, int fd, off_t at) {
-  if (fd >= 0 && (protection & PROT_WRITE) != 0 && (flags & MAP_TYPE) != MAP_PRIVATE) {
-    const uint64_t file = FileOf(fd);
-    char link_path[64];
-    char path[PATH_MAX] = "";
-    snprintf(link_path, sizeof link_path, "/proc/self/fd/%d", fd);
-    if (file != 0 && readlink(link_path, path, sizeof path - 1) > 0 && strstr(path, "-shm") == NULL) {
-      Violation("a shared writable mapping");
-    }
-  }
-  return (void*)syscall(SYS_mmap, address, length, protection, flags, fd, at);
-}
-void* mmap64(void* address, size_t length, int protection, int flags, int fd, off64_t at) {
-  return mmap(address, length, protection, flags, fd, at);
-}
-ssize_t sendfile64(int out, int in, off64_t* at, size_t length) {
-  if (FileOf(out) != 0) Violation("sendfile");
-  return syscall(SYS_sendfile, out, in, at, length);
-}
-ssize_t sendfile(int out, int in, off_t* at, size_t length) { return sendfile64(out, in, at, length); }
-ssize_t copy_file_range(int in, off64_t* in_at, int out, off64_t* out_at, size_t length,
-                        unsigned flags) {
-  if (FileOf(out) != 0) Violation("copy_file_range");
-  return syscall(SYS_copy_file_range, in, in_at, out, out_at, length, flags);
-}
 
 // ---- orders ----
 
