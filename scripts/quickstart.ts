@@ -180,7 +180,8 @@ function mustEqual(expected: string, actual: string): void {
 }
 
 async function showLocked(target: string): Promise<void> {
-  await steps.program('The filesystem is gone', ['mountpoint', target], { status: 32 });
+  await steps.program('The filesystem stays mounted', ['mountpoint', target]);
+  await steps.program('But nothing in it can be read', ['ls', target], { status: 2 });
   const disk = join(directories.KEYVOL_RUNTIME_DIR, 'disks/volumes/data');
   await steps.program(
     'Its disk cannot be read',
