@@ -46,7 +46,8 @@ export function yesOption(): Option {
 export function onKeyLossOption(): Option {
   return new Option(
     '--on-key-loss <policy>',
-    'without its key an attached volume refuses I/O, goes on until it is detached, or makes I/O wait',
+    'without its key an attached volume refuses I/O, goes on until it is detached, or makes I/O ' +
+      'wait: programs on a mounted one cannot be ended until the key is back',
   ).choices(['deny', 'until-detach', 'suspend']);
 }
 

@@ -1,5 +1,6 @@
 /** Changes of a key's state, and what they make its disks do. */
 import { Fault } from '../fault.js';
+import { resting, type Resting } from './at-rest.js';
 import { OpenSession } from './data-key.js';
 import { resourceOf } from './key-audit.js';
 import { setState } from './key-records.js';
@@ -144,16 +145,17 @@ export class KeyChanges {
   }
 
   /**
-   * Disks are cut off while the state is being written, and stay so if it cannot be: the key
-   * counts as disabled from here on.
+   * Disks are brought to rest, and cut off while the state is being written; they stay so if it
+   * cannot be: the key counts as disabled from here on.
    */
   async #lose(decision: Decision): Promise<Done> {
     const { book } = this.#tools;
     const { before, after } = decision;
     book.shut(before.id);
+    const { done, atRest } = this.#tellLost({ ...before, state: after }, decision.request.loss);
     const [disks, recorded] = await Promise.allSettled([
-      this.#tellLost({ ...before, state: after }, decision.request.loss),
-      this.#commit(decision),
+      done,
+      atRest.then(() => this.#commit(decision)),
     ]);
     if (recorded.status === 'rejected') {
       return { changed: true, disks, unrecorded: unrecordedText(decision, recorded.reason) };
@@ -202,11 +204,12 @@ export class KeyChanges {
     }
   }
 
-  async #tellLost(
+  #tellLost(
     key: MasterKey,
     loss: KeyLossOptions = { killUsers: false },
-  ): Promise<DiskChange[]> {
-    return (await this.#tools.listener()?.keyLost(key, loss)) ?? [];
+  ): Resting<DiskChange[]> {
+    const listener = this.#tools.listener();
+    return resting(async (atRest) => (await listener?.keyLost(key, loss, atRest)) ?? []);
   }
 
   async #tellUsable(session: OpenSession): Promise<DiskChange[]> {

@@ -69,8 +69,12 @@ export interface KeyLossOptions {
  * same key.
  */
 export interface KeyListener {
-  /** The key is not usable from now on. Answers within a second. */
-  keyLost(key: MasterKey, options: KeyLossOptions): Promise<DiskChange[]>;
+  /**
+   * The key is not usable from now on. Answers within a second. Calls `atRest` when all that is
+   * mounted is at rest: not before may the loss be recorded, for a daemon that is killed and starts
+   * again without the key could bring nothing to rest.
+   */
+  keyLost(key: MasterKey, options: KeyLossOptions, atRest: () => void): Promise<DiskChange[]>;
   /** The key is usable again. */
   keyUsable(key: MasterKey, session: KeySession): Promise<DiskChange[]>;
   /** The key is gone for ever. */

@@ -1,4 +1,5 @@
 /** Key states to gates: everything that holds a data key is registered here under its master key. */
+import { resting } from '../kms/at-rest.js';
 import type { DiskContext } from './context.js';
 import { setErrorOfKey } from '../disk/statements.js';
 import type { OnKeyLoss } from '../disk/records.js';
@@ -21,8 +22,11 @@ export interface Gated {
   readonly kind: DiskChange['kind'];
   /** True while data keys are in use. */
   readonly isOpen: boolean;
-  /** Refuses I/O and wipes the data keys, within a second; undefined when there is nothing to cut. */
-  cutOff(): Promise<DiskChange | undefined>;
+  /**
+   * Refuses I/O and wipes the data keys, within a second; undefined when there is nothing to cut.
+   * Calls `atRest` when what is mounted is at rest, if anything is.
+   */
+  cutOff(atRest: () => void): Promise<DiskChange | undefined>;
   /** Cuts it off for good. */
   giveUp(): Promise<void>;
   /** A locked filesystem of it, whose files the kernel has cached; once cut off. */
@@ -55,12 +59,16 @@ export class KeyWatch implements KeyListener {
   }
 
   /** All gates of the key at once, so that many disks take no longer than one. */
-  async keyLost(key: MasterKey, { killUsers }: KeyLossOptions): Promise<DiskChange[]> {
+  async keyLost(
+    key: MasterKey,
+    { killUsers }: KeyLossOptions,
+    atRest: () => void,
+  ): Promise<DiskChange[]> {
     const started = performance.now();
     const gates = this.#gatesOf(key.id);
-    const changes = await Promise.all(
-      gates.map((gate) => (gate.onKeyLoss === 'until-detach' ? keptUntilDetach(gate) : cut(gate))),
-    );
+    const losses = gates.map((gate) => resting((rested) => lose(gate, rested)));
+    void Promise.all(losses.map((loss) => loss.atRest)).then(atRest);
+    const changes = await Promise.all(losses.map(({ done }) => done));
     const loops = gates.map((gate) => gate.lockedMount?.loop);
     const clearing = clearCaches(this.#context.host, loops, killUsers);
     const leftMs = answerWithinMs - (performance.now() - started);
@@ -90,12 +98,13 @@ export class KeyWatch implements KeyListener {
   }
 }
 
-async function keptUntilDetach(gate: Gated): Promise<DiskChange | undefined> {
+async function lose(gate: Gated, atRest: () => void): Promise<DiskChange | undefined> {
+  if (gate.onKeyLoss !== 'until-detach') return cut(gate, atRest);
   if (!gate.isOpen) return undefined;
   return { disk: gate.diskName, kind: gate.kind, outcome: 'kept-until-detach', tookMs: 0 };
 }
 
-async function cut(gate: Gated): Promise<DiskChange | undefined> {
+async function cut(gate: Gated, atRest: () => void): Promise<DiskChange | undefined> {
   const started = performance.now();
   const failed = (detail: string): DiskChange => ({
     disk: gate.diskName,
@@ -104,7 +113,7 @@ async function cut(gate: Gated): Promise<DiskChange | undefined> {
     tookMs: Math.round(performance.now() - started),
     detail,
   });
-  const change = gate.cutOff().catch((error: unknown) => failed(String(error)));
+  const change = gate.cutOff(atRest).catch((error: unknown) => failed(String(error)));
   const late = (): DiskChange => failed('it did not answer in time');
   return within(answerWithinMs, change, late);
 }

@@ -180,7 +180,7 @@ export class LiveDisk implements Gated {
     if (this.#device !== undefined) this.#fuse.revokeHandles(this.id, which);
   }
 
-  async cutOff(): Promise<DiskChange | undefined> {
+  async cutOff(atRest: () => void = () => undefined): Promise<DiskChange | undefined> {
     const device = this.#device ?? this.#closing;
     if (device === undefined) return undefined;
     const started = performance.now();
@@ -191,6 +191,7 @@ export class LiveDisk implements Gated {
       lockInTime(mount),
       this.#dropMappedPages(pagesWithinMs),
     ]);
+    atRest();
     const gateMs = Math.max(200, gateWithinMs - elapsedMs());
     const { flushed } = await device.cutOff(gateMs, this.#closingAfter(ending));
     this.#comingDown = Promise.all([

@@ -78,15 +78,16 @@ async function trySnapshot(
   return made.status === 0 ? { name, before, after: writer.now() } : undefined;
 }
 
-/** The key is lost, the daemon is killed meanwhile, and the key comes back: programs wait for both. */
+/** The daemon is killed while the key is being lost, and the key comes back: programs wait for both. */
 async function loseKey(
   world: World,
   writer: SteadyWriter,
   killSoon: () => Promise<void>,
 ): Promise<void> {
   await writer.exceptDuring(async () => {
-    await world.keyvol('key', 'disable', 'app');
+    const disabled = world.try('key', 'disable', 'app');
     await killSoon();
+    await disabled;
     await world.keyvol('key', 'enable', 'app');
   });
 }

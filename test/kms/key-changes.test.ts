@@ -1,7 +1,10 @@
 // Disks hear of their key's state in one order only: shut before the answer, open after the
 // record. What cannot be recorded must shut them all the same.
+import { setTimeout as sleep } from 'node:timers/promises';
 import t from 'tap';
+import { allKeys } from '../../dist/kms/key-records.js';
 import { contextOf, dayMs, me, testKms } from '../support/kms.js';
+import { eventually } from '../support/wait.js';
 import type { DiskChange, KeyListener, MasterKey } from '../../dist/kms/key-service.js';
 
 const closed: DiskChange = { disk: 'db', kind: 'volume', outcome: 'closed', tookMs: 3 };
@@ -81,6 +84,23 @@ t.test('a listener that fails does not undo the state, and the caller hears of i
   t.throws(() => service.assertUsable(id), { code: 'KEY_DISABLED' });
   await t.rejects(service.enableKey('a', me), { code: 'INTERNAL', message: /not all disks/ });
   service.assertUsable(id);
+});
+
+t.test('a loss is recorded once all is at rest, and before the listener has ended', async (t) => {
+  const { service, store } = await testKms(t);
+  await service.createKey({ alias: 'a' }, me);
+  const recorded = (): string | undefined => allKeys(store)[0]?.state;
+  service.setListener({
+    ...recorder().listener,
+    keyLost: async (_key, _options, atRest) => {
+      await sleep(50);
+      t.equal(recorded(), 'enabled');
+      atRest();
+      await eventually(() => recorded() === 'disabled');
+      return [];
+    },
+  });
+  t.equal((await service.disableKey('a', me)).changed, true);
 });
 
 t.test('the key counts as lost before the listener has ended', async (t) => {

@@ -1,5 +1,5 @@
 // What the kernel has mounted below a directory, and how a test gets rid of it.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 
@@ -24,7 +24,11 @@ export function mountsOf(directory: string): string[] {
 export function removeMounts(directory: string, remove: boolean): void {
   for (const pid of holdersBelow(directory)) process.kill(pid, 'SIGKILL');
   const loops = loopsBelow(directory);
-  for (const at of mountsOf(directory).reverse()) execFileSync('umount', ['--lazy', at]);
+  for (const at of mountsOf(directory).reverse()) {
+    // A frozen filesystem that is unmounted could never be thawed; most are not frozen, and it fails.
+    spawnSync('fsfreeze', ['--unfreeze', at]);
+    execFileSync('umount', ['--lazy', at]);
+  }
   for (const loop of loops) execFileSync('losetup', ['--detach', loop]);
   if (remove) rmSync(dirname(directory), { recursive: true, force: true });
 }
