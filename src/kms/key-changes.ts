@@ -204,10 +204,7 @@ export class KeyChanges {
     }
   }
 
-  #tellLost(
-    key: MasterKey,
-    loss: KeyLossOptions = { killUsers: false },
-  ): Resting<DiskChange[]> {
+  #tellLost(key: MasterKey, loss: KeyLossOptions = { killUsers: false }): Resting<DiskChange[]> {
     const listener = this.#tools.listener();
     return resting(async (atRest) => (await listener?.keyLost(key, loss, atRest)) ?? []);
   }

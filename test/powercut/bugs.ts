@@ -31,7 +31,7 @@ function withoutSyncs(of: (path: string) => boolean): PlantedBug['plant'] {
 }
 
 /** What is told of a flush, as soon as it is asked for. */
-function flushesToldAtOnce(records: readonly Recorded[]): readonly Recorded[] {
+export function flushesToldAtOnce(records: readonly Recorded[]): readonly Recorded[] {
   let early: number | undefined;
   return records.flatMap((record): readonly Recorded[] => {
     if (record.kind !== 'mark') return [record];
@@ -82,6 +82,16 @@ function failedSyncsTriedAgain(records: readonly Recorded[]): readonly Recorded[
       ? [{ kind: 'failed-sync', file: record.file }, record]
       : [record],
   );
+}
+
+/** A disk that forgets every fourth time what it was to keep. */
+export function forgetfulDisk(records: readonly Recorded[]): readonly Recorded[] {
+  let flushes = 0;
+  return records.map((record) => {
+    if (record.kind !== 'sync') return record;
+    flushes += 1;
+    return flushes % 4 === 0 ? { kind: 'failed-sync', file: record.file } : record;
+  });
 }
 
 export const plantedBugs: readonly PlantedBug[] = [

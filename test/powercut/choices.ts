@@ -1,6 +1,5 @@
-/** Which of the pending operations last: the cuts that are worth a look. */
+/** Which of the pending operations last, and how much of them: the cuts that are worth a look. */
 import type { ModelRandom } from '../support/model-random.js';
-import { pieceBytes } from './sectors.js';
 import type { Choice, Extent, Pending } from './storage.js';
 
 /** Up to so many operations are tried in all subsets. */
@@ -11,12 +10,14 @@ const randomSubsets = 4;
 const randomTears = 4;
 
 /**
- * `pending` in order; the ones from `fresh` on were done since the last flush of anything. The
- * older ones have had their turn, and mostly go together.
+ * `pending` in order, of storage that writes `pieceBytes` whole or not at all; the ones from `fresh`
+ * on were done since the last flush of anything. The older ones have had their turn, and mostly go
+ * together.
  */
 export function choicesOf(
   pending: readonly Pending[],
   fresh: number,
+  pieceBytes: number,
   random: ModelRandom,
 ): Choice[] {
   const older = pending.slice(0, fresh);
@@ -29,7 +30,7 @@ export function choicesOf(
       ...(some.length === 0 || some.length === older.length ? [] : [whole([...some, ...kept])]),
     ]),
     ...newer.flatMap((torn, at) =>
-      tearsOf(torn, random).map((extent) =>
+      tearsOf(torn, pieceBytes, random).map((extent) =>
         withTorn([...older, ...newer.slice(0, at)], torn, extent),
       ),
     ),
@@ -54,8 +55,8 @@ function allSubsets(newer: readonly Pending[]): Pending[][] {
   );
 }
 
-/** Storage writes pieces of 512 bytes whole, and those of one write in any order. */
-function tearsOf(pending: Pending, random: ModelRandom): Extent[] {
+/** Storage writes its pieces whole, and those of one write in any order. */
+function tearsOf(pending: Pending, pieceBytes: number, random: ModelRandom): Extent[] {
   if (pending.kind !== 'data' || pending.change.kind !== 'write') return [];
   const { offsetBytes, bytes } = pending.change;
   const firstEdge = pieceBytes - (offsetBytes % pieceBytes);

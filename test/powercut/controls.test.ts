@@ -6,28 +6,16 @@ import type { Operation } from './history.js';
 import { judge } from './judge.js';
 import { KeyBytes } from './key-bytes.js';
 import { RecordingStudio } from './recording.js';
+import { eventful } from './workloads.js';
 
 const most = 150;
 const seed = 1;
 const skip = isRoot ? false : 'mounting needs root';
 
-const workload: readonly Operation[] = [
-  { do: 'create-key', alias: 'app' },
-  { do: 'create-volume', name: 'db', sectors: 16, key: 'app' },
-  { do: 'attach', volume: 'db' },
-  { do: 'write', volume: 'db', sector: 0, sectors: 4, version: 1 },
-  { do: 'flush', volume: 'db' },
-  { do: 'create-snapshot', snapshot: 'db@monday' },
-  { do: 'write', volume: 'db', sector: 2, sectors: 4, version: 2 },
-  { do: 'flush', volume: 'db' },
-  { do: 'clone', volume: 'db', name: 'copy' },
-  { do: 'disable-key', alias: 'app' },
-];
-
 t.test('planted bugs', { skip, timeout: 0 }, async (t) => {
   const directory = smallFilesystem(t, '1g');
   const studio = new RecordingStudio(t);
-  const recording = studio.record(workload);
+  const recording = studio.record(eventful);
   const options = { directory, most, seed };
   const sound = await judge(recording, { ...options, keyBytes: new KeyBytes() });
   t.same(sound.problems, [], `without one: ${JSON.stringify(sound)}`);

@@ -12,22 +12,25 @@ export interface Cut {
   readonly text: string;
 }
 
+export interface CutRecording {
+  /** A fresh one each time: what was there before, safely. */
+  readonly storage: () => Storage;
+  /** What the storage writes whole or not at all. */
+  readonly pieceBytes: number;
+  readonly records: readonly Recorded[];
+}
+
 /**
  * Cuts before and after every flush, and at the end: whatever a cut between two flushes leaves,
  * one just before the second leaves too, when more is promised. Those that leave nothing of what is
  * pending, or all of it, and at most `most` of the others, chosen by `seed`; no two the same.
  */
-export function* cutsOf(
-  storage: () => Storage,
-  recording: readonly Recorded[],
-  most: number,
-  seed: number,
-): Generator<Cut> {
-  const total = countCuts(storage(), recording, seed);
+export function* cutsOf(recording: CutRecording, most: number, seed: number): Generator<Cut> {
+  const total = countCuts(recording, seed);
   const wanted = sample(total, most, modelRandom(seed + 1));
   const seen = new Set<string>();
   let index = 0;
-  for (const { choice, at, source, marks, isEdge } of allCuts(storage(), recording, seed)) {
+  for (const { choice, at, source, marks, isEdge } of allCuts(recording, seed)) {
     index += 1;
     if (!isEdge && !wanted.has(index - 1)) continue;
     const tree = source.cut(choice);
@@ -47,11 +50,8 @@ interface Candidate {
   readonly isEdge: boolean;
 }
 
-function* allCuts(
-  storage: Storage,
-  recording: readonly Recorded[],
-  seed: number,
-): Generator<Candidate> {
+function* allCuts(recording: CutRecording, seed: number): Generator<Candidate> {
+  const storage = recording.storage();
   const random = modelRandom(seed);
   let marks = 0;
   let flushes = 0;
@@ -59,14 +59,19 @@ function* allCuts(
   const candidates = function* (at: string): Generator<Candidate> {
     const { pending } = storage;
     const fresh = pending.findIndex((one) => !old.has(one));
-    const choices = choicesOf(pending, fresh < 0 ? pending.length : fresh, random);
+    const choices = choicesOf(
+      pending,
+      fresh < 0 ? pending.length : fresh,
+      recording.pieceBytes,
+      random,
+    );
     const everything = new Map(pending.map((one) => [one, 'all'] as const));
     for (const choice of [new Map<never, never>(), everything]) {
       yield { source: storage, choice, at, marks, isEdge: true };
     }
     for (const choice of choices) yield { source: storage, choice, at, marks, isEdge: false };
   };
-  for (const record of recording) {
+  for (const record of recording.records) {
     const isFlush = record.kind === 'sync' || record.kind === 'sync-all';
     if (isFlush) yield* candidates(`before flush ${flushes}`);
     storage.feed(record);
@@ -80,8 +85,8 @@ function* allCuts(
   yield* candidates('at the end');
 }
 
-function countCuts(storage: Storage, recording: readonly Recorded[], seed: number): number {
-  const cuts = allCuts(storage, recording, seed);
+function countCuts(recording: CutRecording, seed: number): number {
+  const cuts = allCuts(recording, seed);
   let count = 0;
   while (cuts.next().done !== true) count += 1;
   return count;

@@ -1,7 +1,7 @@
 /** Judges the states that cuts leave, until one is wrong. */
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { checkState } from './checker.js';
+import { checkState, type CheckOptions } from './checker.js';
 import { cutsOf, type Cut } from './cuts.js';
 import type { History } from './history.js';
 import type { KeyBytes } from './key-bytes.js';
@@ -15,8 +15,22 @@ export interface JudgeOptions {
   readonly most: number;
   readonly seed: number;
   readonly keyBytes: KeyBytes;
-  /** Is shown each state before it is judged, and answers what a start is seen doing to it, if asked. */
-  readonly recordStart?: (stateDir: string, history: History) => Recording | undefined;
+  /**
+   * Is shown where each state was laid out, before it is judged, and answers what a start is seen
+   * doing to it, if asked.
+   */
+  readonly recordStart?: (
+    place: string,
+    history: History,
+  ) => Recording | undefined | Promise<Recording | undefined>;
+  /** Where a state lies that is not laid out as a directory of its own. */
+  readonly enter?: (place: string) => Promise<Entered>;
+}
+
+/** A state that can be started. */
+export interface Entered {
+  readonly stateDir: string;
+  readonly leave: () => Promise<void>;
 }
 
 export interface Verdict {
@@ -36,7 +50,7 @@ const mostOfStart = 12;
 const twiceEvery = 8;
 
 export async function judge(recording: Recording, options: JudgeOptions): Promise<Verdict> {
-  const cuts = cutsOf(recording.storage, recording.records, options.most, options.seed);
+  const cuts = cutsOf(recording, options.most, options.seed);
   let states = 0;
   let wrong: Verdict | undefined;
   const work = async (place: string): Promise<void> => {
@@ -63,24 +77,45 @@ interface CutOptions extends JudgeOptions {
 async function judgeCut(
   recording: Recording,
   cut: Cut,
-  { place, index, seed, keyBytes, recordStart }: CutOptions,
+  { place, index, recordStart, ...options }: CutOptions,
 ): Promise<Verdict> {
   mkdirSync(place);
   try {
     saveTree(cut.tree, place);
     const history = historyOf(recording, cut.marks);
-    const stateDir = join(place, 'state');
-    const start = recordStart?.(stateDir, history);
+    const start = await recordStart?.(place, history);
     const alwaysTwice = index % twiceEvery === 0;
-    const problems = await checkState(stateDir, history, { keyBytes, alwaysTwice });
+    const problems = await check(place, history, { ...options, alwaysTwice });
     if (problems.length > 0) return { states: 0, problems, text: cut.text };
     if (start === undefined) return { states: 0, problems: [] };
     const directory = join(place, 'start');
     mkdirSync(directory);
-    const verdict = await judge(start, { directory, most: mostOfStart, seed, keyBytes });
+    const verdict = await judge(start, { ...options, directory, most: mostOfStart });
     start.forget();
     return { ...verdict, text: `${cut.text}; then in the start ${verdict.text ?? ''}` };
   } finally {
     rmSync(place, { recursive: true });
   }
+}
+
+async function check(
+  place: string,
+  history: History,
+  { enter = asDirectory, ...options }: CheckOptions & Pick<JudgeOptions, 'enter'>,
+): Promise<readonly string[]> {
+  let entered: Entered;
+  try {
+    entered = await enter(place);
+  } catch (error) {
+    return [`cannot be mounted: ${String(error)}`];
+  }
+  try {
+    return await checkState(entered.stateDir, history, options);
+  } finally {
+    await entered.leave();
+  }
+}
+
+function asDirectory(place: string): Promise<Entered> {
+  return Promise.resolve({ stateDir: join(place, 'state'), leave: () => Promise.resolve() });
 }

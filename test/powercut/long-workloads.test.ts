@@ -4,6 +4,7 @@
  * nothing wrong; and so must the start after a start that was cut, too.
  */
 import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
 import { isRoot, smallFilesystem } from '../support/temp.js';
 import type { History } from './history.js';
@@ -27,7 +28,8 @@ t.test(`long workloads, seed ${String(seed)}`, { skip, timeout: 0 }, async (t) =
   const directory = smallFilesystem(t, '1g');
   let seen = 0;
   let starts = 0;
-  const recordStart = (stateDir: string, history: History): Recording | undefined => {
+  const recordStart = (place: string, history: History): Recording | undefined => {
+    const stateDir = join(place, 'state');
     seen += 1;
     // Before the state directory there is nothing to start.
     if (seen % recordsStartEvery !== 0 || !existsSync(stateDir)) return undefined;

@@ -1,6 +1,6 @@
-/** The recorder: built, switched on and off, and its log read. */
+/** The recorders, built, and what they have written down. */
 import { execFileSync } from 'node:child_process';
-import { openSync, readFileSync, writeSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** One operation, in the order of all. `file` is what the last `open` or `create` of it names. */
@@ -31,50 +31,22 @@ export type Recorded =
   | { readonly kind: 'sync-all' }
   | { readonly kind: 'mark'; readonly text: string };
 
-/** Where a process that is recorded finds its log; made by the process that starts it. */
-export function recorderEnvironment(library: string, directory: string): NodeJS.ProcessEnv {
-  return {
-    ...process.env,
-    LD_PRELOAD: library,
-    KEYVOL_RECORD_ROOT: join(directory, 'root'),
-    KEYVOL_RECORD_LOG: join(directory, 'log'),
-    KEYVOL_RECORD_MARKS: join(directory, 'marks'),
-    // What is written through io_uring would pass the recorder by.
-    UV_USE_IO_URING: '0',
-  };
+/** The path of the library that records files. Throws when there is no C compiler. */
+export function buildFileRecorder(directory: string): string {
+  return build(directory, 'files.so', ['recorder.c', 'unfollowed.c', 'nonces.c']);
 }
 
-/** The path of the library. Throws when there is no C compiler. */
-export function buildRecorder(directory: string): string {
-  const library = join(directory, 'recorder.so');
-  const sources = ['recorder.c', 'unfollowed.c', 'nonces.c'].map((name) => `test/powercut/${name}`);
+/** The path of the nbdkit plug-in that records a disk. Throws when it cannot be built. */
+export function buildBlockRecorder(directory: string): string {
+  return build(directory, 'blocks.so', ['block_recorder.c']);
+}
+
+function build(directory: string, name: string, files: readonly string[]): string {
+  const library = join(directory, name);
+  const sources = files.map((file) => `test/powercut/${file}`);
   const flags = ['-O2', '-Wall', '-Wextra', '-Werror', '-shared', '-fPIC'];
   execFileSync('cc', [...flags, '-o', library, ...sources, '-ldl'], { stdio: 'inherit' });
   return library;
-}
-
-/** Switches the recorder of this process, which `recorderEnvironment` made it start with. */
-export class Recorder {
-  readonly root: string;
-  readonly #marks: number;
-
-  /** Paused at first. */
-  constructor() {
-    this.root = process.env.KEYVOL_RECORD_ROOT ?? '';
-    this.#marks = openSync(process.env.KEYVOL_RECORD_MARKS ?? '', 'a', 0o600);
-  }
-
-  resume(): void {
-    this.mark('!resume');
-  }
-
-  pause(): void {
-    this.mark('!pause');
-  }
-
-  mark(text: string): void {
-    writeSync(this.#marks, `${text}\n`);
-  }
 }
 
 /** What a recorder that was started for `directory` has written down. */
@@ -82,7 +54,28 @@ export function readRecording(directory: string): Recorded[] {
   return readLog(readFileSync(join(directory, 'log')));
 }
 
+/** From here on `file` means what stands at `path`. As a recorder would write it. */
+export function openRecord(file: number, path: string): Buffer {
+  return textRecord(kOpen, file, path);
+}
+
+/** As a recorder would write it. */
+export function markRecord(text: string): Buffer {
+  return textRecord(kMark, 0, text);
+}
+
+function textRecord(kind: number, file: number, text: string): Buffer {
+  const payload = Buffer.from(text);
+  const head = Buffer.alloc(headBytes);
+  head.writeUInt32LE(kind, 0);
+  head.writeUInt32LE(payload.length, 4);
+  head.writeBigUInt64LE(BigInt(file), 16);
+  return Buffer.concat([head, payload]);
+}
+
 const headBytes = 40;
+const kOpen = 1;
+const kMark = 13;
 
 function readLog(log: Buffer): Recorded[] {
   const records: Recorded[] = [];
@@ -98,14 +91,14 @@ function readLog(log: Buffer): Recorded[] {
   return records;
 }
 
-/** The layout and the kinds are those of recorder.c. */
+/** The layout and the kinds are those of recorder.h. */
 function readRecord(head: Buffer, first: Buffer, second: Buffer): Recorded {
   const number = (offset: number): number => Number(head.readBigUInt64LE(offset));
   const file = number(16);
   const path = first.toString();
   const to = second.toString();
   switch (head.readUInt32LE(0)) {
-    case 1:
+    case kOpen:
       return { kind: 'open', file, path };
     case 2:
       return { kind: 'create', file, path };
@@ -129,7 +122,7 @@ function readRecord(head: Buffer, first: Buffer, second: Buffer): Recorded {
       return { kind: 'sync', file };
     case 12:
       return { kind: 'sync-all' };
-    case 13:
+    case kMark:
       return { kind: 'mark', text: path.trimEnd() };
     default:
       throw new Error(`the recorder cannot follow: ${path}`);

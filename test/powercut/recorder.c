@@ -2,9 +2,8 @@
 // KEYVOL_RECORD_ROOT that a power cut can undo. Each is done and logged under one lock, so that
 // the log's order is the order in which things happened.
 //
-// The log (KEYVOL_RECORD_LOG) is a sequence of records, little-endian: struct Record, then
-// `first_bytes` and `second_bytes` of payload. Lines written to KEYVOL_RECORD_MARKS appear in it as
-// marks; "!pause", "!resume" and "!reset-nonces" are orders to the recorder.
+// The log is KEYVOL_RECORD_LOG. Lines written to KEYVOL_RECORD_MARKS appear in it as marks;
+// "!pause", "!resume" and "!reset-nonces" are orders to the recorder.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -23,33 +22,6 @@
 #include <unistd.h>
 
 #include "recorder.h"
-
-enum Kind {
-  kOpen = 1,   // file, path: from now on `file` means what stands at `path`
-  kCreate,     // file, path
-  kMkdir,      // path
-  kLink,       // old path, new path
-  kUnlink,     // path of a file or an empty directory
-  kRename,     // old path, new path
-  kWrite,      // file, offset, bytes
-  kTruncate,   // file, size
-  kZero,       // file, offset, length
-  kExtend,     // file, size at least
-  kSync,       // file or directory
-  kSyncAll,    // syncfs, sync
-  kMark,       // text
-  kViolation,  // text: something this recorder cannot follow
-};
-
-struct Record {
-  uint32_t kind;
-  uint32_t first_bytes;
-  uint32_t second_bytes;
-  uint32_t reserved;
-  uint64_t file;
-  uint64_t first;
-  uint64_t second;
-};
 
 static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static char root[PATH_MAX];

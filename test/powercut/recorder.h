@@ -1,8 +1,36 @@
-// What the parts of the recorder share.
+// What recorders share: their log is a sequence of records, little-endian: struct Record, then
+// `first_bytes` and `second_bytes` of payload.
 #ifndef KEYVOL_TEST_POWERCUT_RECORDER_H_
 #define KEYVOL_TEST_POWERCUT_RECORDER_H_
 
 #include <stdint.h>
+
+enum Kind {
+  kOpen = 1,   // file, path: from now on `file` means what stands at `path`
+  kCreate,     // file, path
+  kMkdir,      // path
+  kLink,       // old path, new path
+  kUnlink,     // path of a file or an empty directory
+  kRename,     // old path, new path
+  kWrite,      // file, offset, bytes
+  kTruncate,   // file, size
+  kZero,       // file, offset, length
+  kExtend,     // file, size at least
+  kSync,       // file or directory
+  kSyncAll,    // syncfs, sync
+  kMark,       // text
+  kViolation,  // text: something this recorder cannot follow
+};
+
+struct Record {
+  uint32_t kind;
+  uint32_t first_bytes;
+  uint32_t second_bytes;
+  uint32_t reserved;
+  uint64_t file;
+  uint64_t first;
+  uint64_t second;
+};
 
 // Ends the process.
 void Fail(const char* what);

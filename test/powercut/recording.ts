@@ -4,24 +4,25 @@ import { cpSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { tempDirectory, type Teardown } from '../support/temp.js';
+import type { CutRecording } from './cuts.js';
 import type { Fact, Operation } from './history.js';
 import { Performer } from './perform.js';
-import { buildRecorder, readRecording, recorderEnvironment, type Recorded } from './recorded.js';
+import { buildFileRecorder, readRecording, type Recorded } from './recorded.js';
+import { fileRecorderEnvironment } from './recorders.js';
+import { pieceBytes } from './sectors.js';
 import { Storage } from './storage.js';
 
-const child = fileURLToPath(new URL('./record-child.js', import.meta.url));
+/** Performs a workload in a process of its own. */
+export const recordChild = fileURLToPath(new URL('./record-child.js', import.meta.url));
 
-export interface Recording {
-  /** A fresh one each time: what was there before, safely. */
-  readonly storage: () => Storage;
-  readonly records: readonly Recorded[];
+export interface Recording extends CutRecording {
   /** What had been told before; what is told meanwhile is in the marks. */
   readonly before: readonly Fact[];
   /** Frees its space. It may not be used after that. */
   readonly forget: () => void;
 }
 
-/** A state, and what led to it. */
+/** A state directory, and what led to it. */
 export interface Beginning {
   readonly stateDir: string;
   readonly history: readonly Fact[];
@@ -33,7 +34,7 @@ export class RecordingStudio {
 
   constructor(t: Teardown) {
     this.#t = t;
-    this.#library = buildRecorder(tempDirectory(t));
+    this.#library = buildFileRecorder(tempDirectory(t));
   }
 
   /** Does `operations`, which must end with a stop in good order, unrecorded. */
@@ -57,19 +58,37 @@ export class RecordingStudio {
     mkdirSync(root, { mode: 0o700 });
     if (begin !== undefined) cpSync(begin.stateDir, join(root, 'state'), { recursive: true });
     cpSync(root, start, { recursive: true });
-    execFileSync(process.execPath, [child, JSON.stringify(operations), String(resetsNonces)], {
-      env: recorderEnvironment(this.#library, directory),
-      stdio: ['ignore', 'inherit', 'inherit'],
-    });
-    const records = readRecording(directory);
-    assertComplete(Storage.of(start), records, Storage.of(root));
-    return {
-      storage: () => Storage.of(start),
-      records,
-      before: begin?.history ?? [],
-      forget: () => rmSync(directory, { recursive: true }),
-    };
+    execFileSync(
+      process.execPath,
+      [recordChild, JSON.stringify(operations), String(resetsNonces)],
+      {
+        env: fileRecorderEnvironment(this.#library, directory),
+        stdio: ['ignore', 'inherit', 'inherit'],
+      },
+    );
+    return finishRecording(directory, pieceBytes, begin?.history ?? []);
   }
+}
+
+/**
+ * What was recorded in `directory`, where `start` holds what the storage held before and `root` what
+ * it holds now. Throws unless the recording says everything that was done.
+ */
+export function finishRecording(
+  directory: string,
+  pieceBytes: number,
+  before: readonly Fact[],
+): Recording {
+  const records = readRecording(directory);
+  const start = join(directory, 'start');
+  assertComplete(Storage.of(start), records, Storage.of(join(directory, 'root')));
+  return {
+    storage: () => Storage.of(start),
+    pieceBytes,
+    records,
+    before,
+    forget: () => rmSync(directory, { recursive: true }),
+  };
 }
 
 /** The facts among the first `marks` marks, after those of before. */
@@ -80,7 +99,6 @@ export function historyOf({ before, records }: Recording, marks: number): Fact[]
   return [...before, ...facts.map((fact) => ({ ...fact, id: before.length + fact.id }))];
 }
 
-/** Throws unless the recording says everything that was done. */
 function assertComplete(storage: Storage, records: readonly Recorded[], end: Storage): void {
   for (const record of records) storage.feed(record);
   const all = storage.cut(new Map(storage.pending.map((one) => [one, 'all'] as const)));

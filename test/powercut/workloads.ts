@@ -16,6 +16,20 @@ export const beginning: readonly Operation[] = [
   { do: 'stop' },
 ];
 
+/** From an empty directory: short, and with a bit of everything. */
+export const eventful: readonly Operation[] = [
+  { do: 'create-key', alias: 'app' },
+  { do: 'create-volume', name: 'db', sectors: 16, key: 'app' },
+  { do: 'attach', volume: 'db' },
+  { do: 'write', volume: 'db', sector: 0, sectors: 4, version: 1 },
+  { do: 'flush', volume: 'db' },
+  { do: 'create-snapshot', snapshot: 'db@monday' },
+  { do: 'write', volume: 'db', sector: 2, sectors: 4, version: 2 },
+  { do: 'flush', volume: 'db' },
+  { do: 'clone', volume: 'db', name: 'copy' },
+  { do: 'disable-key', alias: 'app' },
+];
+
 /** The next version of a write, never given twice. */
 type Versions = () => number;
 
