@@ -163,6 +163,7 @@ class DeviceHandle : public Napi::ObjectWrap<DeviceHandle> {
   Napi::Value Zero(const Napi::CallbackInfo& info, ZeroCall call);
   Napi::Value Seek(const Napi::CallbackInfo& info, SeekCall call);
   Napi::Value Hold(const Napi::CallbackInfo& info);
+  Napi::Value StageTop(const Napi::CallbackInfo& info);
   Napi::Value SwapTop(const Napi::CallbackInfo& info);
   Napi::Value Resume(const Napi::CallbackInfo& info);
   Napi::Value CutOff(const Napi::CallbackInfo& info);
@@ -187,6 +188,7 @@ Napi::Function DeviceHandle::DefineIn(Napi::Env env) {
        InstanceMethod<&DeviceHandle::SeekData>("seekData"),
        InstanceMethod<&DeviceHandle::SeekHole>("seekHole"),
        InstanceMethod<&DeviceHandle::Hold>("hold"),
+       InstanceMethod<&DeviceHandle::StageTop>("stageTop"),
        InstanceMethod<&DeviceHandle::SwapTop>("swapTop"),
        InstanceMethod<&DeviceHandle::Resume>("resume"),
        InstanceMethod<&DeviceHandle::CutOff>("cutOff"),
@@ -250,11 +252,16 @@ Napi::Value DeviceHandle::Hold(const Napi::CallbackInfo& info) {
   return RunOnThread(info.Env(), [stack = stack_] { return stack->Hold(); });
 }
 
-Napi::Value DeviceHandle::SwapTop(const Napi::CallbackInfo& info) {
+Napi::Value DeviceHandle::StageTop(const Napi::CallbackInfo& info) {
   LayerOptions layer;
   REJECT_IF_ERROR(info.Env(), LayerArgument(info[0], true, &layer));
   return RunOnThread(info.Env(),
-                     [stack = stack_, layer = std::move(layer)] { return stack->SwapTop(layer); });
+                     [stack = stack_, layer = std::move(layer)] { return stack->StageTop(layer); });
+}
+
+Napi::Value DeviceHandle::SwapTop(const Napi::CallbackInfo& info) {
+  THROW_IF_ERROR(info.Env(), stack_->SwapTop());
+  return info.Env().Undefined();
 }
 
 Napi::Value DeviceHandle::Resume(const Napi::CallbackInfo& info) {

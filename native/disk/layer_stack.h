@@ -69,10 +69,13 @@ class LayerStack : public Disk, public std::enable_shared_from_this<LayerStack> 
   // New requests wait, running ones end, the top is durable. kBusy when held already, kNoSpace
   // while writes wait for space. Whatever fails, requests go on.
   Status Hold();
-  // Between Hold and Resume: puts an empty layer on top, which takes the writes and decides the
-  // size. Allowed too when a cut-off came between: the records may already say so, and a restore
-  // then brings the new layer's key. kBusy when not held.
-  Status SwapTop(const LayerOptions& layer);
+  // Between Hold and Resume: opens the empty layer that SwapTop will put on top, so that nothing
+  // can fail any more once the records say so. kBusy when not held.
+  Status StageTop(const LayerOptions& layer);
+  // The staged layer takes the writes and decides the size. Allowed too when a cut-off came
+  // between: the records may already say so, and a restore then brings the new layer's key. kBusy
+  // when no layer is staged, which needs no I/O.
+  Status SwapTop();
   // Never waits for I/O.
   void Resume();
   // As Device.cutOff in src/device/addon.ts.
@@ -181,7 +184,7 @@ class LayerStack : public Disk, public std::enable_shared_from_this<LayerStack> 
   OperationStats discards_;
 
   enum class CutOffState { kNone, kRunning, kEnded };
-  // Held throughout Hold, SwapTop and Restore; taken before state_mutex_.
+  // Held throughout Hold, StageTop and Restore; taken before state_mutex_.
   std::mutex control_mutex_;
   // Never held during I/O.
   mutable std::mutex state_mutex_;
@@ -189,6 +192,7 @@ class LayerStack : public Disk, public std::enable_shared_from_this<LayerStack> 
   CutOffState cut_off_ = CutOffState::kNone;
   ReportSlot report_;  // of the last cut-off
   bool hold_granted_ = false;
+  std::shared_ptr<Layer> staged_top_;  // only while held
   bool closed_ = false;
   std::optional<Status> close_status_;  // once closed, to the last step
 };

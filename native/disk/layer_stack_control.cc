@@ -63,6 +63,7 @@ void LayerStack::LayersChanged() {
 }
 
 void LayerStack::DropKeys() {
+  if (staged_top_ != nullptr) staged_top_->SetCipher(nullptr);
   for (const std::shared_ptr<Layer>& layer : layers_) layer->SetCipher(nullptr);
 }
 
@@ -115,7 +116,7 @@ Status LayerStack::Hold() {
   return Status::Ok();
 }
 
-Status LayerStack::SwapTop(const LayerOptions& layer) {
+Status LayerStack::StageTop(const LayerOptions& layer) {
   std::lock_guard control(control_mutex_);
   if (!writable_) return Status::Error(Code::kReadOnly, "the disk is read-only");
   std::shared_ptr<Layer> top;
@@ -124,8 +125,19 @@ Status LayerStack::SwapTop(const LayerOptions& layer) {
   if (closed_) return GateClosedStatus();
   if (!hold_granted_) return Status::Error(Code::kBusy, "the disk is not held");
   if (gate_.state() == Gate::State::kClosed) top->SetCipher(nullptr);
+  layers_.reserve(layers_.size() + 1);
+  visible_sectors_.reserve(layers_.size() + 1);
+  staged_top_ = std::move(top);
+  return Status::Ok();
+}
+
+Status LayerStack::SwapTop() {
+  std::lock_guard state(state_mutex_);
+  if (closed_) return GateClosedStatus();
+  if (staged_top_ == nullptr) return Status::Error(Code::kBusy, "no layer is staged");
+  if (gate_.state() == Gate::State::kClosed) staged_top_->SetCipher(nullptr);
   layers_.front()->Freeze();
-  layers_.insert(layers_.begin(), std::move(top));
+  layers_.insert(layers_.begin(), std::move(staged_top_));
   LayersChanged();
   return Status::Ok();
 }
@@ -133,6 +145,7 @@ Status LayerStack::SwapTop(const LayerOptions& layer) {
 void LayerStack::Resume() {
   std::lock_guard state(state_mutex_);
   hold_granted_ = false;
+  staged_top_ = nullptr;
   gate_.Resume();
 }
 

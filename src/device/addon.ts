@@ -122,11 +122,13 @@ export interface Device {
    * NO_SPACE while writes wait for space.
    */
   hold(): Promise<void>;
+  /** While held: opens the empty layer that `swapTop` puts on top. */
+  stageTop(layer: DeviceLayer): Promise<void>;
   /**
-   * While held: the old top becomes read-only below `layer`, which is empty and takes the writes.
-   * The device's size becomes the new layer's.
+   * The old top becomes read-only below the staged layer, which takes the writes; the device's size
+   * becomes the new layer's. Needs no I/O; throws BUSY when none is staged.
    */
-  swapTop(layer: DeviceLayer): Promise<void>;
+  swapTop(): void;
   resume(): void;
   /**
    * Closes the gate as `closing` says (`refuse`): running requests end, what was acknowledged is

@@ -6,6 +6,7 @@ import type { Clock } from '../clock.js';
 import type { Addon, ContainerHeader, DeviceLayer, Secret, WrapContext } from '../device/index.js';
 import { makeDirectory } from '../durable.js';
 import { Fault } from '../fault.js';
+import { fileFault, orFileFault } from '../file-fault.js';
 import type { KeySession } from '../kms/key-service.js';
 import type { DiskRecords } from './disk-records.js';
 import type { LayerRecord } from './records.js';
@@ -52,7 +53,11 @@ export class LayerFiles {
     this.#clock = options.clock;
     this.#records = options.records;
     this.#warn = options.warn;
-    makeDirectory(this.#directory);
+    try {
+      makeDirectory(this.#directory);
+    } catch (error) {
+      throw fileFault(error, `make ${this.#directory}`);
+    }
   }
 
   get directory(): string {
@@ -149,26 +154,39 @@ export class LayerFiles {
 
   /** Every container that is there, by its layer's id. Files of other names are not ours. */
   async containers(): Promise<string[]> {
-    const names = await readdir(this.#directory);
+    const names = await orFileFault(`read ${this.#directory}`, () => readdir(this.#directory));
     return names.flatMap((name) => containerName.exec(name)?.[1] ?? []);
   }
 
   /** What was removed stays so, whatever happens to the host. */
   async syncDirectory(): Promise<void> {
-    const directory = await open(this.#directory, 'r');
-    try {
-      await directory.sync();
-    } finally {
-      await directory.close();
-    }
+    await orFileFault(`flush ${this.#directory}`, async () => {
+      const directory = await open(this.#directory, 'r');
+      try {
+        await directory.sync();
+      } finally {
+        await directory.close();
+      }
+    });
   }
 
   /** Removes a container; one that is gone already is fine. */
   async remove(layerId: string): Promise<void> {
+    await orFileFault(`remove ${this.path(layerId)}`, async () => {
+      try {
+        await unlink(this.path(layerId));
+      } catch (error) {
+        if (!isNodeError(error) || error.code !== 'ENOENT') throw error;
+      }
+    });
+  }
+
+  /** Removes a container that no record needs. One that cannot be removed goes with the next start. */
+  async discard(layerId: string): Promise<void> {
     try {
-      await unlink(this.path(layerId));
+      await this.remove(layerId);
     } catch (error) {
-      if (!isNodeError(error) || error.code !== 'ENOENT') throw error;
+      this.#warn(`container ${layerId}.luks, which no disk needs, stays: ${String(error)}`);
     }
   }
 
@@ -217,7 +235,7 @@ export class MadeLayers {
   async dispose(): Promise<void> {
     releaseLayers(this.#made);
     if (this.#kept) return;
-    await Promise.all(this.#made.map((made) => this.#files.remove(made.record.id)));
+    await Promise.all(this.#made.map((made) => this.#files.discard(made.record.id)));
   }
 }
 

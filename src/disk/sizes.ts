@@ -1,6 +1,7 @@
 /** Sizes of disks: what is allowed, and what fits on the host. */
 import { statfs } from 'node:fs/promises';
 import { Fault } from '../fault.js';
+import { orFileFault } from '../file-fault.js';
 
 export const sectorBytes = 4096;
 /** Header, keyslot area and rounding of one container: DESIGN §3 puts data at 1 MiB. */
@@ -30,7 +31,7 @@ export function roundUpToSector(sizeBytes: number): number {
 
 /** Throws NO_SPACE when the filesystem of `directory` has not `neededBytes` free. */
 export async function assertFreeSpace(directory: string, neededBytes: number): Promise<void> {
-  const host = await statfs(directory);
+  const host = await orFileFault(`see how much is free in ${directory}`, () => statfs(directory));
   const freeBytes = host.bavail * host.bsize;
   if (freeBytes < neededBytes) {
     throw new Fault(

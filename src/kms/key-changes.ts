@@ -48,6 +48,7 @@ interface Decision {
 
 /** What is done, before the outcome of the listener is looked at. */
 interface Done {
+  readonly key: MasterKey;
   readonly changed: boolean;
   readonly unrecorded?: string;
   readonly disks: PromiseSettledResult<DiskChange[]>;
@@ -101,17 +102,11 @@ export class KeyChanges {
   async #change(nameOrId: string, caller: Caller, request: ChangeRequest): Promise<KeyChange> {
     const { audit, book, locks } = this.#tools;
     const startedMs = performance.now();
-    const { id, done } = await audit.guard(
-      caller,
-      request.audit,
-      book.resource(nameOrId),
-      async () => {
-        const found = book.find(nameOrId).id;
-        const decide = () => this.#decideAndApply(found, caller, request);
-        return { id: found, done: await locks.exclusive(found, decide) };
-      },
-    );
-    return this.#report(id, done, startedMs);
+    const done = await audit.guard(caller, request.audit, book.resource(nameOrId), async () => {
+      const { id } = book.find(nameOrId);
+      return locks.exclusive(id, () => this.#decideAndApply(id, caller, request));
+    });
+    return this.#report(done, startedMs);
   }
 
   async #decideAndApply(id: string, caller: Caller, request: ChangeRequest): Promise<Done> {
@@ -138,10 +133,12 @@ export class KeyChanges {
     return nextState(action, retried ? { ...before, state: 'enabled' } : before);
   }
 
+  /** Disks that could not follow when the key was enabled are told again. */
   async #noChange(key: MasterKey, caller: Caller, request: ChangeRequest): Promise<Done> {
     const { audit, store } = this.#tools;
     await store.commit([audit.allowed(caller, request.audit, resourceOf(key), 'no change')]);
-    return { changed: false, disks: noDisks };
+    if (!isUsable(key.state)) return { key, changed: false, disks: noDisks };
+    return { key, changed: false, ...(await this.#reopen(key, caller)) };
   }
 
   /**
@@ -152,28 +149,34 @@ export class KeyChanges {
     const { book } = this.#tools;
     const { before, after } = decision;
     book.shut(before.id);
-    const { done, atRest } = this.#tellLost({ ...before, state: after }, decision.request.loss);
+    const key = { ...before, state: after };
+    const { done, atRest } = this.#tellLost(key, decision.request.loss);
     const [disks, recorded] = await Promise.allSettled([
       done,
       atRest.then(() => this.#commit(decision)),
     ]);
     if (recorded.status === 'rejected') {
-      return { changed: true, disks, unrecorded: unrecordedText(decision, recorded.reason) };
+      return { key, changed: true, disks, unrecorded: unrecordedText(decision, recorded.reason) };
     }
     book.unshut(before.id);
-    return { changed: true, disks, ...(await this.#recordDisks('cutOffDisks', decision, disks)) };
+    const { caller } = decision;
+    const unrecorded = await this.#recordDisks('cutOffDisks', key, caller, disks);
+    return { key, changed: true, disks, ...unrecorded };
   }
 
   async #gain(decision: Decision): Promise<Done> {
-    const { book } = this.#tools;
-    const { before, caller } = decision;
+    const { before, after, caller } = decision;
     await this.#commit(decision);
-    book.unshut(before.id);
-    const session = new OpenSession(this.#tools, book.find(before.id), caller);
+    this.#tools.book.unshut(before.id);
+    const key = { ...before, state: after };
+    return { key, changed: true, ...(await this.#reopen(key, caller)) };
+  }
+
+  async #reopen(key: MasterKey, caller: Caller): Promise<Pick<Done, 'disks' | 'unrecorded'>> {
+    const session = new OpenSession(this.#tools, key, caller);
     try {
       const [disks] = await Promise.allSettled([this.#tellUsable(session)]);
-      const unrecorded = await this.#recordDisks('reopenDisks', decision, disks);
-      return { changed: true, disks, ...unrecorded };
+      return { disks, ...(await this.#recordDisks('reopenDisks', key, caller, disks)) };
     } finally {
       session.end();
     }
@@ -182,24 +185,20 @@ export class KeyChanges {
   /** The proof: which disks followed, in a record of its own since the state does not wait for it. */
   async #recordDisks(
     action: 'cutOffDisks' | 'reopenDisks',
-    { before, caller }: Decision,
+    key: MasterKey,
+    caller: Caller,
     disks: PromiseSettledResult<DiskChange[]>,
   ): Promise<Pick<Done, 'unrecorded'>> {
     if (disks.status === 'rejected' || disks.value.length === 0) return {};
     const { audit, store } = this.#tools;
     try {
-      const record = audit.allowed(
-        caller,
-        action,
-        resourceOf(before),
-        diskChangesText(disks.value),
-      );
+      const record = audit.allowed(caller, action, resourceOf(key), diskChangesText(disks.value));
       await store.commit([record]);
       return {};
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       return {
-        unrecorded: `what became of the disks of key ${before.alias} has no record: ${why}`,
+        unrecorded: `what became of the disks of key ${key.alias} has no record: ${why}`,
       };
     }
   }
@@ -216,7 +215,7 @@ export class KeyChanges {
   /** From one unusable state to another: no disk is concerned. */
   async #record(decision: Decision): Promise<Done> {
     await this.#commit(decision);
-    return { changed: true, disks: noDisks };
+    return { key: { ...decision.before, state: decision.after }, changed: true, disks: noDisks };
   }
 
   async #commit(decision: Decision): Promise<void> {
@@ -236,8 +235,8 @@ export class KeyChanges {
     ];
   }
 
-  #report(id: string, done: Done, startedMs: number): KeyChange {
-    const key = this.#tools.book.find(id);
+  #report(done: Done, startedMs: number): KeyChange {
+    const key = this.#asRecorded(done.key);
     if (done.disks.status === 'rejected') throw listenerFault(key, done.disks.reason);
     return {
       key,
@@ -246,6 +245,15 @@ export class KeyChanges {
       tookMs: Math.round(performance.now() - startedMs),
       ...(done.unrecorded === undefined ? {} : { unrecorded: done.unrecorded }),
     };
+  }
+
+  /** What was done is told even if its record cannot be read. */
+  #asRecorded(key: MasterKey): MasterKey {
+    try {
+      return this.#tools.book.find(key.id);
+    } catch {
+      return key;
+    }
   }
 }
 

@@ -29,10 +29,12 @@ export function storeFault(error: unknown, path: string): Fault {
   if (code === 'SQLITE_NOTADB' || code.startsWith('SQLITE_CORRUPT')) {
     return new Fault(
       'STATE_DIR_UNUSABLE',
-      `${path} is damaged or not a keyvol database (${code})`,
+      `${path} is damaged, not a keyvol database, or cannot be read (${code})`,
       {
         cause: error,
-        hint: 'restore it from a backup, or give another state directory',
+        hint:
+          'its storage may have failed: dmesg says more; if it has not, restore the file from a ' +
+          'backup, or give another state directory',
       },
     );
   }

@@ -122,18 +122,10 @@ async function commitAndSwap(
 ): Promise<void> {
   await device.hold();
   try {
+    await device.stageTop(top.device);
     await commit();
-    await live.swapTop(top).catch((error: unknown) => stopWriting(live, error));
+    live.swapTop(top);
   } finally {
     device.resume();
   }
-}
-
-/** By the records the old top is shared now: this device must never write to it again. */
-async function stopWriting(live: LiveDisk, cause: unknown): Promise<never> {
-  await live.condemn();
-  throw new Fault('IO_ERROR', `${live.kind} ${live.name} could not go on after it was frozen`, {
-    cause,
-    hint: `detach it and attach it again`,
-  });
 }

@@ -41,7 +41,6 @@ export class LiveDisk implements Gated {
   /** The end of what a lost key started; a restore waits for it. */
   #comingDown: Promise<unknown> = Promise.resolve();
   #cut = false;
-  #condemned = false;
 
   constructor(context: DiskContext, disk: DiskRecord, readOnly: boolean) {
     this.#context = context;
@@ -115,15 +114,9 @@ export class LiveDisk implements Gated {
     await device.close();
   }
 
-  /** Cuts it off for good: it must never be written to again, whatever its key allows. */
-  async condemn(): Promise<void> {
-    this.#condemned = true;
-    await this.cutOff();
-  }
-
-  /** The device writes to `layer` from now on, which stands over its former top. Only while held. */
-  async swapTop(layer: OpenLayer): Promise<void> {
-    await this.#device?.swapTop(layer.device);
+  /** The device writes to the staged `layer` from now on, which stands over its former top. */
+  swapTop(layer: OpenLayer): void {
+    this.#device?.swapTop();
     this.#layerIds.unshift(layer.record.id);
   }
 
@@ -224,7 +217,6 @@ export class LiveDisk implements Gated {
       tookMs: Math.round(performance.now() - started),
       ...(detail === undefined ? {} : { detail }),
     });
-    if (this.#condemned) return change('reopen-failed', 'detach it and attach it again');
     try {
       await this.#comingDown;
       await this.#reopen(session);
@@ -234,7 +226,9 @@ export class LiveDisk implements Gated {
       return change('reopened', await this.goOn());
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      return change('reopen-failed', `${why}; detach it and attach it again`);
+      const isOpen = this.#device?.stats().gate === 'open';
+      const cure = isOpen ? '' : 'enable the key again, or ';
+      return change('reopen-failed', `${why}; ${cure}detach it and attach it again`);
     }
   }
 

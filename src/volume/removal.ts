@@ -25,11 +25,9 @@ export async function removeDisk(context: DiskContext, disk: DiskRecord): Promis
   };
 }
 
-/** The records are gone; a file that cannot be removed now is garbage for the next start. */
+/** The records are gone already. */
 export async function removeFiles(context: DiskContext, leaving: Leaving): Promise<void> {
   for (const layer of leaving.unneeded) {
-    await context.layers
-      .remove(layer.id)
-      .catch((error: unknown) => context.warn(`layer ${layer.id} stays: ${String(error)}`));
+    await context.layers.discard(layer.id);
   }
 }

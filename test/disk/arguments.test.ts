@@ -54,7 +54,7 @@ t.test('a read-only device refuses to be written', async (t) => {
   await t.rejects(device.writeZeroes(0, 1), readOnly);
   await t.resolves(device.flush());
   await device.hold();
-  await t.rejects(device.swapTop(newLayer(directory, MIB)), readOnly);
+  await t.rejects(device.stageTop(newLayer(directory, MIB)), readOnly);
   device.resume();
   await t.resolves(device.close());
 });

@@ -86,7 +86,8 @@ t.test('a layer can still be swapped in when a cut-off came after the hold', asy
   await device.hold();
   await device.cutOff(5000);
   const top = newLayer(directory, 2 * MIB);
-  await device.swapTop(top);
+  await device.stageTop(top);
+  device.swapTop();
   device.resume();
   await everyRequestIsRefused(t, device);
   await device.restore([top.dataKey, bottom.dataKey]);

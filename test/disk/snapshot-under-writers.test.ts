@@ -82,15 +82,31 @@ t.test('a layer can be swapped only while the disk is held', async (t) => {
   const directory = tempDirectory(t);
   const device = await openStack(t, [newLayer(directory, MIB)]);
   const layer = newLayer(directory, MIB);
-  await t.rejects(device.swapTop(layer), { code: 'BUSY' });
+  const refused = { code: 'BUSY' };
+  await t.rejects(device.stageTop(layer), refused);
   await device.hold();
-  await t.rejects(device.hold(), { code: 'BUSY' });
+  await t.rejects(device.hold(), refused);
   t.equal(device.stats().gate, 'held');
-  await device.swapTop(layer);
+  t.throws(() => device.swapTop(), refused, 'none is staged');
+  await device.stageTop(layer);
+  device.swapTop();
+  t.throws(() => device.swapTop(), refused, 'it is no longer staged');
   device.resume();
   t.equal(device.stats().gate, 'open');
   t.equal(device.stats().layers, 2);
-  await t.rejects(device.swapTop(layer), { code: 'BUSY' });
+  await t.rejects(device.stageTop(layer), refused);
+});
+
+t.test('a staged layer that is not swapped in is forgotten', async (t) => {
+  const directory = tempDirectory(t);
+  const device = await openStack(t, [newLayer(directory, MIB)]);
+  await device.hold();
+  await device.stageTop(newLayer(directory, MIB));
+  device.resume();
+  await device.hold();
+  t.throws(() => device.swapTop(), { code: 'BUSY' });
+  device.resume();
+  t.equal(device.stats().layers, 1);
 });
 
 t.test('requests wait while the disk is held, however many there are', async (t) => {
@@ -102,8 +118,9 @@ t.test('requests wait while the disk is held, however many there are', async (t)
     await device.write(Buffer.from([index]), index);
     answered += 1;
   });
-  // The swap itself must not need a thread that a waiting request occupies.
-  await device.swapTop(newLayer(directory, MIB));
+  // Staging must not need a thread that a waiting request occupies.
+  await device.stageTop(newLayer(directory, MIB));
+  device.swapTop();
   t.equal(answered, 0);
   device.resume();
   await Promise.all(waiting);

@@ -50,7 +50,8 @@ export async function pushLayer(
   const layer = newLayer(directory, sizeBytes);
   await device.hold();
   try {
-    await device.swapTop(layer);
+    await device.stageTop(layer);
+    device.swapTop();
   } finally {
     device.resume();
   }

@@ -21,7 +21,8 @@ export function keyEnableCommand(cli: CliContext): Command {
 }
 
 function enabledLines(change: KeyChangeView): string {
-  if (!change.changed) return `key ${change.key.name} is already enabled`;
+  const already = `key ${change.key.name} is already enabled`;
+  if (!change.changed) return [already, ...diskLines(change)].join('\n');
   const reopened = change.disks.filter((disk) => disk.outcome === 'reopened').length;
   const took = `${counted(reopened, 'disk')} reopened in ${milliseconds(change.took_ms)}`;
   return [`enabled key ${change.key.name}: ${took}`, ...diskLines(change)].join('\n');

@@ -80,7 +80,7 @@ export function takeEffect(model: TreeModel, operation: VerbOperation): void {
 
 export function attached(readOnly: boolean, open: boolean): ModelAttachment {
   const unflushed = new Map<number, Buffer[]>();
-  return { readOnly, open, poisoned: false, condemned: false, unflushed };
+  return { readOnly, open, poisoned: false, unflushed };
 }
 
 /** What a flush makes durable cannot be lost any more. */

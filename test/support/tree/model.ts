@@ -26,8 +26,6 @@ export interface ModelAttachment {
   readonly readOnly: boolean;
   open: boolean;
   poisoned: boolean;
-  /** It could not go on after it was frozen: only detaching helps. */
-  condemned: boolean;
   /** What sectors held before each change since the last flush. */
   readonly unflushed: Map<number, Buffer[]>;
 }
@@ -312,7 +310,6 @@ export class TreeModel {
     if (refused !== undefined) return refused;
     const { attachment } = disk;
     if (attachment === undefined || attachment.readOnly) return undefined;
-    if (attachment.condemned) return 'GATE_CLOSED';
     return attachment.poisoned ? 'DISK_POISONED' : undefined;
   }
 

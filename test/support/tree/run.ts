@@ -241,12 +241,12 @@ class TreeRun {
         else if (faulty || attachment.poisoned || outcome.tookMs > lateMs) poison(disk);
         else throw odd(name, outcome);
       }
-      if (!had && next === 'enabled' && !attachment.open) {
-        const fails = attachment.condemned || attachment.poisoned;
+      if (next === 'enabled' && !attachment.open) {
+        const fails = attachment.poisoned;
         if (outcome?.outcome === 'reopened' && !fails) attachment.open = true;
         else if (outcome?.outcome !== 'reopen-failed') throw odd(name, outcome);
-        else if (attachment.poisoned && !attachment.condemned) attachment.open = true;
-        else if (!fails && !faulty) throw odd(name, outcome);
+        else if (fails) attachment.open = true;
+        else if (!faulty) throw odd(name, outcome);
       }
     }
   }
@@ -287,17 +287,13 @@ class TreeRun {
     if (happened) takeEffect(this.#model, operation);
   }
 
-  /** A failed sync poisons, at a freeze it may condemn; other faults do neither. */
+  /** A failed sync poisons; other faults do not. */
   #learnPoison(fault: TreeFault, survey: Survey): void {
-    for (const { ref, poisoned, gate } of survey.devices) {
+    for (const { ref, poisoned } of survey.devices) {
       const disk = this.#model.get(ref);
       const { attachment } = disk;
       if (attachment === undefined || fault.operation !== 'sync') continue;
       if (poisoned && !attachment.poisoned && !attachment.readOnly) poison(disk);
-      if (gate === 'closed' && attachment.open) {
-        attachment.open = false;
-        attachment.condemned = true;
-      }
     }
   }
 
