@@ -1,5 +1,5 @@
 /** Opens what a power cut left, with the code of a start, and compares it with what was promised. */
-import { addon, type DeviceLayer } from '../../dist/device/index.js';
+import { addon, type Device, type DeviceLayer } from '../../dist/device/index.js';
 import type { DiskRecord } from '../../dist/disk/records.js';
 import { releaseLayers, type OpenLayer } from '../../dist/disk/layers.js';
 import { join } from 'node:path';
@@ -54,6 +54,38 @@ export async function checkState(
   return problems;
 }
 
+/** The problems of services that run, as far as they show without a stop: attached disks are read. */
+export async function lookAt(services: Services, history: History): Promise<string[]> {
+  const { keys, records, layers, session } = services;
+  const problems: string[] = [];
+  const unclaimed = records.unclaimedContainers();
+  const containers = await layers.containers();
+  const disks: FoundDisk[] = [];
+  for (const disk of records.disks()) {
+    const device = session.devices.get(disk.name);
+    const found = foundDisk(services, disk, device !== undefined);
+    const isOpen = device?.stats().gate === 'open';
+    if (device !== undefined && keys.findKey(disk.keyId).state === 'enabled' && !isOpen) {
+      problems.push(`${disk.kind} ${disk.name} is closed, though its key is enabled`);
+    }
+    disks.push(isOpen ? { ...found, versions: versionsIn(await readDevice(device)) } : found);
+  }
+  const wrong = unexpected(
+    {
+      ...recordsIn(services),
+      disks,
+      layers: records.layers().map(({ id }) => id),
+      unclaimed: [],
+      // What could not be removed goes with the next start.
+      containers: containers.filter((id) => !unclaimed.includes(id)),
+      recovery: [],
+      warnings: [],
+    },
+    history,
+  );
+  return [...problems, ...wrong];
+}
+
 async function opened<Result>(
   stateDir: string,
   work: (services: Services) => Promise<Result>,
@@ -68,10 +100,9 @@ async function opened<Result>(
 
 /** Of what was being done, any part may have been done: the closest outcome counts. */
 function unexpected(found: FoundState, history: History): string[] {
-  const acknowledged = expectedAfter(history, []);
   const outcomes = subsets(unanswered(history)).flatMap((alsoDone) => {
     const expected = possible(history, alsoDone);
-    return expected === undefined ? [] : [compare(found, expected, acknowledged)];
+    return expected === undefined ? [] : [compare(found, expected)];
   });
   return outcomes.reduce((best, next) => (next.length < best.length ? next : best));
 }
@@ -126,13 +157,9 @@ async function findState(
   keyBytes: KeyBytes,
   problems: string[],
 ): Promise<FoundState> {
-  const { keys, keyStore, records, layers, recovery, warnings } = services;
-  const audit = keyStore.all<{ action: string; resource: string }>(
-    `SELECT action, resource FROM audit WHERE result = 'allowed' ORDER BY sequence`,
-  );
+  const { keys, records, layers, recovery, warnings } = services;
   const found = {
-    keys: keys.listKeys().map(({ alias, state }) => ({ alias, state })),
-    audit: audit.map(({ action, resource }) => `${action} ${resource}`),
+    ...recordsIn(services),
     layers: records.layers().map(({ id }) => id),
     unclaimed: records.unclaimedContainers(),
     containers: await layers.containers(),
@@ -156,6 +183,16 @@ async function findState(
   }
 }
 
+function recordsIn({ keys, keyStore }: Services): Pick<FoundState, 'keys' | 'audit'> {
+  const audit = keyStore.all<{ action: string; resource: string }>(
+    `SELECT action, resource FROM audit WHERE result = 'allowed' ORDER BY sequence`,
+  );
+  return {
+    keys: keys.listKeys().map(({ alias, state }) => ({ alias, state })),
+    audit: audit.map(({ action, resource }) => `${action} ${resource}`),
+  };
+}
+
 /** Every layer, once, for opening one takes most of the time. The caller releases the keys. */
 async function openLayers(
   { records, keys, layers }: Services,
@@ -175,15 +212,9 @@ async function openLayers(
   return opened;
 }
 
-async function findDisk(
-  { records, keys }: Services,
-  disk: DiskRecord,
-  attached: boolean,
-  opened: ReadonlyMap<string, OpenLayer>,
-  problems: string[],
-): Promise<FoundDisk> {
+function foundDisk({ records, keys }: Services, disk: DiskRecord, attached: boolean): FoundDisk {
   const volumeName = disk.volumeId === null ? '' : `${records.disk(disk.volumeId)?.name ?? '?'}@`;
-  const found = {
+  return {
     kind: disk.kind,
     name: `${volumeName}${disk.name}`,
     key: keys.findKey(disk.keyId).alias,
@@ -191,26 +222,41 @@ async function findDisk(
     sectorCount: disk.sizeBytes / sectorBytes,
     versions: undefined,
   };
+}
+
+async function findDisk(
+  services: Services,
+  disk: DiskRecord,
+  attached: boolean,
+  opened: ReadonlyMap<string, OpenLayer>,
+  problems: string[],
+): Promise<FoundDisk> {
+  const { records } = services;
+  const found = foundDisk(services, disk, attached);
   const stack = records.stack(disk.topLayerId).map(({ id }) => opened.get(id)?.device);
   const layers = stack.filter((layer) => layer !== undefined);
   if (layers.length < stack.length) return found;
   try {
-    return { ...found, versions: versionsIn(await readAll(layers, disk.sizeBytes)) };
+    return { ...found, versions: versionsIn(await readAll(layers)) };
   } catch (error) {
     problems.push(`${disk.kind} ${found.name} cannot be read: ${textOf(error)}`);
     return found;
   }
 }
 
-async function readAll(layers: readonly DeviceLayer[], sizeBytes: number): Promise<Buffer> {
+async function readAll(layers: readonly DeviceLayer[]): Promise<Buffer> {
   const device = await addon.openDevice({ layers, writable: false });
   try {
-    const bytes = Buffer.alloc(sizeBytes);
-    await device.read(bytes, 0);
-    return bytes;
+    return await readDevice(device);
   } finally {
     await device.close();
   }
+}
+
+async function readDevice(device: Device): Promise<Buffer> {
+  const bytes = Buffer.alloc(device.sizeBytes);
+  await device.read(bytes, 0);
+  return bytes;
 }
 
 function versionsIn(bytes: Buffer): number[][] {

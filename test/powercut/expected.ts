@@ -31,7 +31,12 @@ export interface Expected {
   readonly keys: readonly ExpectedKey[];
   readonly disks: readonly ExpectedDisk[];
   /** How often each action was allowed on each resource: "createVolume volume db". */
-  readonly audit: ReadonlyMap<string, number>;
+  readonly audit: ReadonlyMap<string, AuditCount>;
+}
+
+export interface AuditCount {
+  readonly least: number;
+  readonly most: number;
 }
 
 /** "db", or "db@monday" for a snapshot. */
@@ -49,6 +54,11 @@ export function unanswered(history: History): number[] {
   return [...open].flatMap(([id, operation]) => (isDataRequest(operation) ? [] : [id]));
 }
 
+/** A change of a key and its record are one; a verb on a disk is recorded when it is done. */
+function isKeyRequest(operation: Operation): boolean {
+  return operation.do.endsWith('-key');
+}
+
 /** The model after `history`, with those of its unanswered requests that are in `alsoDone`. */
 export function expectedAfter(history: History, alsoDone: readonly number[]): Expected {
   const model = new Model();
@@ -62,11 +72,13 @@ export function expectedAfter(history: History, alsoDone: readonly number[]): Ex
       const operation = asked.get(fact.id);
       if (operation === undefined) continue;
       if (fact.fact === 'done') model.finish(fact.id, operation);
-      else model.refuse(operation);
+      else if (fact.fact === 'refused') model.refuse(operation);
+      else model.half(fact.id, operation, false);
     }
   }
   for (const [id, operation] of asked) {
-    if (!answered.has(id) && alsoDone.includes(id)) model.half(id, operation);
+    if (!answered.has(id) && alsoDone.includes(id))
+      model.half(id, operation, isKeyRequest(operation));
   }
   return model;
 }
@@ -74,7 +86,9 @@ export function expectedAfter(history: History, alsoDone: readonly number[]): Ex
 class Model implements Expected {
   readonly keys: ExpectedKey[] = [];
   readonly disks: ExpectedDisk[] = [];
-  readonly audit = new Map<string, number>();
+  readonly audit = new Map<string, AuditCount>();
+  /** What is being done is recorded for certain. */
+  #isRecorded = true;
   /** For a flush that runs: per sector, how many values it leaves behind. */
   readonly #flushes = new Map<number, number[]>();
 
@@ -98,10 +112,12 @@ class Model implements Expected {
     }
   }
 
-  /** Recorded, but not acknowledged: what it flushes of attached disks may be on its way still. */
-  half(id: number, operation: Operation): void {
+  /** Done, but not acknowledged: what it flushes of attached disks may be on its way still. */
+  half(id: number, operation: Operation, isRecorded: boolean): void {
     const before = this.disks.map((disk) => [disk, disk.sectors] as const);
+    this.#isRecorded = isRecorded;
     this.finish(id, operation);
+    this.#isRecorded = true;
     if (operation.do !== 'detach' && operation.do !== 'disable-key') return;
     for (const [disk, sectors] of before) disk.sectors = sectors;
   }
@@ -291,7 +307,8 @@ class Model implements Expected {
 
   #audited(action: string, resource: string): void {
     const record = `${action} ${resource}`;
-    this.audit.set(record, (this.audit.get(record) ?? 0) + 1);
+    const { least, most } = this.audit.get(record) ?? { least: 0, most: 0 };
+    this.audit.set(record, { least: least + (this.#isRecorded ? 1 : 0), most: most + 1 });
   }
 }
 

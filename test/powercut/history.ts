@@ -69,6 +69,8 @@ export type Fact =
   | { readonly fact: 'asked'; readonly id: number; readonly operation: Operation }
   | { readonly fact: 'done'; readonly id: number }
   /** Refused with a Fault: nothing was changed. */
-  | { readonly fact: 'refused'; readonly id: number };
+  | { readonly fact: 'refused'; readonly id: number }
+  /** Refused, and done all the same: the answer to an error that came too late. */
+  | { readonly fact: 'half-done'; readonly id: number };
 
 export type History = readonly Fact[];

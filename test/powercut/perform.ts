@@ -5,6 +5,13 @@ import { isDataRequest, type DataRequest, type Fact, type Operation } from './hi
 import { sectorBytes, sectorPattern } from './sectors.js';
 import { caller, openServices, type ServiceOptions, type Services } from './services.js';
 
+export interface Attempt {
+  readonly id: number;
+  readonly refusal?: Fault;
+  /** A key that is shut, which must be asked for again to be recorded. */
+  readonly isShutOnly?: boolean;
+}
+
 /** A set of services that a workload drives, and what it was told. */
 export class Performer {
   readonly history: Fact[] = [];
@@ -39,16 +46,50 @@ export class Performer {
   /** Never throws for a refusal, which is a fact too. What no disk can be asked for is left out. */
   async perform(operation: Operation): Promise<void> {
     if (isDataRequest(operation) && !this.#reaches(operation)) return;
+    const { id, refusal } = await this.attempt(operation);
+    if (refusal !== undefined) this.answer(id, 'refused');
+  }
+
+  /** Leaves it to the caller to say what a refusal means. */
+  async attempt(operation: Operation): Promise<Attempt> {
     this.#lastId += 1;
     const id = this.#lastId;
     this.#note({ fact: 'asked', id, operation });
+    const { warnings } = this.#services;
+    const told = warnings.length;
     try {
-      await this.#do(operation);
-      this.#note({ fact: 'done', id });
+      const isShutOnly = isUnrecorded(await this.#do(operation));
+      if (isShutOnly) return { id, isShutOnly };
+      const hasNoRecord = warnings.slice(told).some((line) => line.includes('has no audit record'));
+      this.#note({ fact: hasNoRecord ? 'half-done' : 'done', id });
+      return { id };
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
-      this.#note({ fact: 'refused', id });
+      return { id, refusal: error };
     }
+  }
+
+  answer(id: number, fact: 'refused' | 'half-done'): void {
+    this.#note({ fact, id });
+  }
+
+  /** Changes with every stop. */
+  get services(): Services {
+    return this.#services;
+  }
+
+  /** A stop without a start after it; if it throws, only that is left undone which it says. */
+  async end(): Promise<void> {
+    this.#lastId += 1;
+    const id = this.#lastId;
+    this.#note({ fact: 'asked', id, operation: { do: 'stop' } });
+    await this.#services.stop();
+    this.#note({ fact: 'done', id });
+  }
+
+  /** The start after it. */
+  async begin(): Promise<void> {
+    this.#services = await openServices(this.#stateDir, this.#options);
   }
 
   /** Leaves nothing open. Not a fact. */
@@ -111,7 +152,8 @@ export class Performer {
           operation.sectors * sectorBytes,
         );
       case 'stop':
-        return this.#restart();
+        await this.#services.stop();
+        return this.begin();
     }
   }
 
@@ -132,9 +174,10 @@ export class Performer {
     if (device === undefined) throw new Fault('WRONG_STATE', `volume ${volume} is not attached`);
     return device;
   }
+}
 
-  async #restart(): Promise<void> {
-    await this.#services.stop();
-    this.#services = await openServices(this.#stateDir, this.#options);
-  }
+/** The reply says that a restart would forget what was done. */
+function isUnrecorded(reply: unknown): boolean {
+  if (typeof reply !== 'object' || reply === null || !('unrecorded' in reply)) return false;
+  return String(reply.unrecorded).includes('repeat the command');
 }

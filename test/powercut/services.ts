@@ -1,6 +1,6 @@
 /** All that a daemon opens over a state directory, without its mount, its lock and its socket. */
 import type Database from 'better-sqlite3';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { markStateDir, prepareStateDir } from '../../dist/daemon/state-dir.js';
 import { addon } from '../../dist/device/index.js';
@@ -176,13 +176,18 @@ export interface ServiceOptions {
 /** Opens in the daemon's order and with its code. Whatever was open is closed again on failure. */
 export async function openServices(stateDir: string, options: ServiceOptions): Promise<Services> {
   const closing: (() => Promise<unknown>)[] = [];
+  // All of it, whatever fails.
   const stop = async (): Promise<void> => {
-    for (const close of closing.splice(0).reverse()) await close();
+    const failed: unknown[] = [];
+    for (const close of closing.splice(0).reverse()) {
+      await close().catch((error: unknown) => failed.push(error));
+    }
+    if (failed.length > 0) throw failed[0];
   };
   try {
     return { ...(await openAll(stateDir, options, closing)), stop };
   } catch (error) {
-    await stop();
+    await stop().catch(() => undefined);
     throw error;
   }
 }
@@ -209,7 +214,8 @@ async function openAll(
   const warnings: string[] = [];
   const warn = (text: string): number => warnings.push(text);
   const runtimeDir = join(dirname(stateDir), 'run');
-  mkdirSync(runtimeDir, { recursive: true });
+  // Not the daemon's business.
+  if (!existsSync(runtimeDir)) mkdirSync(runtimeDir);
   const session = new DirectSession(runtimeDir);
   const disks = openDisks({
     stateDir,
