@@ -45,7 +45,10 @@ export function storeFault(error: unknown, path: string): Fault {
     });
   }
   if (code.startsWith('SQLITE_IOERR') || code === 'EIO') {
-    return new Fault('IO_ERROR', `cannot read or write ${path} (${code})`, { cause: error });
+    return new Fault('IO_ERROR', `cannot read or write ${path} (${code})`, {
+      cause: error,
+      hint: 'its storage may have failed: dmesg says more',
+    });
   }
   if (code.startsWith('SQLITE_BUSY')) {
     return new Fault('BUSY', `${path} is locked by another process`, { cause: error });

@@ -39,7 +39,9 @@ export async function freezeTop(
   // What can take long is done before the key is held: a disable must not wait for it.
   context.keys.assertUsable(volume.keyId);
   assertNotFull(context, live);
-  if (live?.device?.writable === true) await live.device.flush().catch(leaveToTheKey);
+  if (live?.device?.writable === true) {
+    await live.device.flush().catch((error: unknown) => explain(error, live));
+  }
   await (live?.mount === undefined ? swap() : whileFrozen(context, live, live.mount, swap));
 }
 
@@ -71,9 +73,16 @@ async function whileFrozen(
   await frozen;
 }
 
-/** A gate that closes meanwhile is explained best by the key, which is asked next. */
-function leaveToTheKey(error: unknown): void {
-  if (!(error instanceof Fault) || error.code !== 'GATE_CLOSED') throw error;
+function explain(error: unknown, { kind, name }: LiveDisk): void {
+  const code = error instanceof Fault ? error.code : undefined;
+  if (code === 'DISK_POISONED') {
+    throw new Fault('DISK_POISONED', `${kind} ${name} is poisoned: a flush failed`, {
+      cause: error,
+      hint: 'detach it and attach it again',
+    });
+  }
+  // A gate that closes meanwhile is explained best by the key, which is asked next.
+  if (code !== 'GATE_CLOSED') throw error;
 }
 
 /** Throws LIMIT_REACHED when nothing can stand over the disk's top any more. */

@@ -5,8 +5,9 @@
  */
 import { join } from 'node:path';
 import t from 'tap';
+import { diskFilesystems } from '../support/nbd-disk.js';
 import { isRoot, smallFilesystem } from '../support/temp.js';
-import { BlockStudio, diskFilesystems, enterDisk } from './block-recording.js';
+import { BlockStudio, enterDisk } from './block-recording.js';
 import { flushesToldAtOnce, forgetfulDisk } from './bugs.js';
 import type { History } from './history.js';
 import { judge } from './judge.js';

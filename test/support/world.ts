@@ -45,8 +45,11 @@ export class World {
   readonly stateDir: string;
   readonly runtimeDir: string;
 
-  constructor(readonly directory: string) {
-    this.stateDir = join(directory, 'state');
+  constructor(
+    readonly directory: string,
+    stateDir = join(directory, 'state'),
+  ) {
+    this.stateDir = stateDir;
     this.runtimeDir = join(directory, 'run');
   }
 
