@@ -53,8 +53,9 @@ Status MakeHeader(const ContainerOptions& options, const Secret& data_key,
   std::unique_ptr<CryptDevice> device;
   RETURN_IF_ERROR(CryptDevice::Open(file, &device));
   const std::string what = "format container " + options.path;
+  // In memory: what fails here is for want of memory or of descriptors, as the errno says.
   if (const int result = Format(device->get(), options.layer_id, data_key); result < 0) {
-    return device->Failure(Code::kInternal, what, result);
+    return Status::FromErrno(-result, what);
   }
   const int token =
       crypt_token_json_set(device->get(), CRYPT_ANY_TOKEN, options.token_json.c_str());

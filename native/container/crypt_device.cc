@@ -20,7 +20,7 @@ Status CryptDevice::Open(const PrivateFile& file, std::unique_ptr<CryptDevice>* 
   // Nobody else can see a private file, so that there is nothing to lock.
   crypt_metadata_locking(nullptr, 0);
   const int result = crypt_init(&opened->device_, file.path().c_str());
-  if (result < 0) return opened->Failure(Code::kInternal, "start libcryptsetup", result);
+  if (result < 0) return Status::FromErrno(-result, "start libcryptsetup");
   crypt_set_log_callback(opened->device_, Log, opened.get());
   *device = std::move(opened);
   return Status::Ok();

@@ -3,29 +3,11 @@
  * process cannot end, and keeps its locks and its socket, until someone cuts that disk off. The
  * next start must, and must lose nothing.
  */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
+import { traceProcess } from '../support/strace.js';
 import { must, sleep, startWorld } from '../support/world.js';
-
-/** Every write to a container takes ten seconds from here on. */
-async function slowDown(pid: number) {
-  const inject = ['-e', 'trace=pwrite64', '-e', 'inject=pwrite64:delay_enter=10s'];
-  const target = ['-f', '-qq', '-o', '/dev/null', '-p', String(pid)];
-  const strace = spawn('strace', [...inject, ...target], { stdio: 'ignore' });
-  while (!(await isTraced(pid))) await sleep(20);
-  return strace;
-}
-
-async function isTraced(pid: number): Promise<boolean> {
-  const threads = await readdir(`/proc/${pid}/task`);
-  const states = await Promise.all(
-    threads.map((thread) => readFile(`/proc/${pid}/task/${thread}/status`, 'utf8')),
-  );
-  return states.every((status) => !/TracerPid:\s+0$/m.test(status));
-}
 
 t.test('a daemon that was killed while it unmounts does not block the next one', async (t) => {
   const world = await startWorld(t);
@@ -35,12 +17,11 @@ t.test('a daemon that was killed while it unmounts does not block the next one',
   await writeFile(join(directory, 'dirty'), 'makes the unmount write');
 
   const pid = await world.pid();
-  const strace = await slowDown(pid);
+  const tracing = await traceProcess(pid, 'pwrite64:delay_enter=10s');
   const unmounted = world.try('volume', 'unmount', 'v');
   await sleep(1000);
   process.kill(pid, 'SIGKILL');
-  strace.kill('SIGKILL');
-  await once(strace, 'exit');
+  await tracing.end();
 
   const started = await world.try('daemon', 'start');
   t.equal(started.status, 0, `the next daemon starts: ${started.stderr}`);

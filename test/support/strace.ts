@@ -1,0 +1,36 @@
+/** strace on a running process, for the faults and delays that it injects. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdir, readFile } from 'node:fs/promises';
+import { sleep } from './world.js';
+
+export interface Tracing {
+  /** The process goes on as it was. */
+  readonly end: () => Promise<void>;
+}
+
+/** From here on what `inject` says happens to every thread of the process ("fsync:error=EIO"). */
+export async function traceProcess(pid: number, inject: string): Promise<Tracing> {
+  const [call = ''] = inject.split(':');
+  const options = ['-e', `trace=${call}`, '-e', `inject=${inject}`];
+  const target = ['-f', '-qq', '-o', '/dev/null', '-p', String(pid)];
+  const strace = spawn('strace', [...options, ...target], { stdio: 'ignore' });
+  while (!(await isTraced(pid))) {
+    if (strace.exitCode !== null) throw new Error(`strace cannot inject ${inject}`);
+    await sleep(20);
+  }
+  const end = async (): Promise<void> => {
+    strace.kill();
+    if (strace.exitCode === null) await once(strace, 'exit');
+  };
+  return { end };
+}
+
+async function isTraced(pid: number): Promise<boolean> {
+  const threads = await readdir(`/proc/${pid}/task`);
+  const states = await Promise.all(
+    // A thread that has ended meanwhile is no longer of interest.
+    threads.map((thread) => readFile(`/proc/${pid}/task/${thread}/status`, 'utf8').catch(() => '')),
+  );
+  return states.every((status) => !/TracerPid:\s+0$/m.test(status));
+}
