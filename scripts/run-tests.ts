@@ -14,11 +14,11 @@ const builtDirectory = 'build-test';
 /** Areas that use neither mounts nor deadlines, so that two of their files may run at a time. */
 const sharingAreas = ['house', 'secret', 'wrap', 'xts', 'store', 'kms', 'audit', 'units'];
 
-/** Areas that fill the machine for long: three of their files at a time, the longest first. */
-const heavyAreas = ['pressure', 'fuzz', 'powercut'];
-const heavyAtOnce = 3;
-/** Those of them that are bound by nothing but the machine give way to the others. */
-const patientAreas = ['powercut'];
+/** Areas that are bound by nothing but the machine: they give way to those that run beside them. */
+const patientAreas = ['powercut', 'points'];
+
+/** Areas that fill the machine for long: their files at a time, the longest first. */
+const heavyAreas = ['pressure', 'fuzz'];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -29,13 +29,19 @@ process.exitCode = await main(positionals, Number(values.jobs));
 async function main(words: readonly string[], jobs: number): Promise<number> {
   const files = testFiles(words);
   const sharing = files.filter((file) => sharingAreas.includes(areaOf(file)));
+  const patient = files.filter((file) => patientAreas.includes(areaOf(file)));
   const heavy = heavyAreas.flatMap((area) => files.filter((file) => areaOf(file) === area));
-  const alone = files.filter((file) => !sharing.includes(file) && !heavy.includes(file));
-  const results = [
+  const others = [...sharing, ...patient, ...heavy];
+  const alone = files.filter((file) => !others.includes(file));
+  const inOrder = async (): Promise<FileResult[]> => [
     ...(await runAll(sharing, jobs)),
     ...(await runAll(alone, 1)),
-    ...(await runAll(heavy, jobs > 1 ? heavyAtOnce : 1)),
+    ...(await runAll(heavy, jobs)),
   ];
+  const results =
+    jobs > 1
+      ? (await Promise.all([inOrder(), runAll(patient, 1)])).flat()
+      : [...(await inOrder()), ...(await runAll(patient, 1))];
   for (const result of results) printFailures(result);
   for (const result of results) printSkips(result);
   return printTotals(results);

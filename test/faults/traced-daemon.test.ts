@@ -1,7 +1,7 @@
 /**
  * System calls of a running daemon fail (strace injects it) while an operator works: each command
  * is done or says what is wrong, the daemon lives, and when the fault is over everything can be done
- * and read again. What fails below the services alone is in points.test.ts.
+ * and read again. What fails below the services alone is in test/points.
  */
 import { open } from 'node:fs/promises';
 import t, { type Test } from 'tap';

@@ -15,7 +15,7 @@ import { longWorkload } from './workloads.js';
 
 const seed = Number(process.env.KEYVOL_CUT_SEED ?? Date.now() % 1e6);
 /** How many states are to be judged, at least. */
-const wanted = Number(process.env.KEYVOL_CUTS ?? '1200');
+const wanted = Number(process.env.KEYVOL_CUTS ?? '4200');
 /** Of one workload, beside those at its flushes. */
 const most = 700;
 const recordsStartEvery = 60;

@@ -52,7 +52,7 @@ export const faultKinds: readonly FaultKind[] = [
 export function faultEnvironment(root: string, directory: string): NodeJS.ProcessEnv {
   const library = join(directory, 'faults.so');
   const flags = ['-O2', '-Wall', '-Wextra', '-Werror', '-shared', '-fPIC'];
-  const sources = ['test/faults/faults.c'];
+  const sources = ['test/points/faults.c'];
   execFileSync('cc', [...flags, '-o', library, ...sources, '-ldl'], { stdio: 'inherit' });
   const control = join(directory, 'control');
   writeFileSync(control, Buffer.alloc(controlBytes));
