@@ -11,7 +11,7 @@ import { diskMigrations } from '../disk/migrations.js';
 import { openDisks, type Disks } from '../image/disks.js';
 import type { KeyService } from '../kms/key-service.js';
 import { openKeyService } from '../kms/keys.js';
-import { keysDatabaseMigrations } from '../kms/migrations.js';
+import { keysDatabaseLogs, keysDatabaseMigrations } from '../kms/migrations.js';
 import type { Log } from '../log.js';
 import { openStore } from '../store/open.js';
 import type { Store } from '../store/store.js';
@@ -129,6 +129,7 @@ async function openKeys(
   const keyStore = await openStore({
     path: path.join(stateDir, 'keys.db'),
     migrations: keysDatabaseMigrations,
+    logs: keysDatabaseLogs,
   });
   closing.add('key records', () => keyStore.close());
   const rootKeyPath = path.join(stateDir, 'root.key');

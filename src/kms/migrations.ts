@@ -46,4 +46,6 @@ CREATE TABLE deleted_keys (
 ) STRICT;
 `;
 
+export const keysDatabaseLogs: readonly string[] = ['audit'];
+
 export const keysDatabaseMigrations: readonly string[] = [keysMigration + auditMigration];

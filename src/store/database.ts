@@ -4,7 +4,7 @@ import { chmodSync, closeSync, openSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { syncDirectory } from '../durable.js';
 import { Fault } from '../fault.js';
-import { errorCode, isOutOfSpace } from './sqlite-fault.js';
+import { damaged, errorCode, isOutOfSpace } from './sqlite-fault.js';
 import type { Reserve } from './reserve.js';
 import type { StoreOptions } from './store.js';
 
@@ -51,11 +51,12 @@ function takeReserve(reserve: Reserve, isNew: boolean): void {
   }
 }
 
-function openAndMigrate({ path, migrations }: StoreOptions): Database.Database {
+function openAndMigrate({ path, migrations, logs = [] }: StoreOptions): Database.Database {
   const database = new Database(path, { fileMustExist: true, timeout: busyTimeoutMs });
   try {
     refuseForeign(database, path);
     configure(database);
+    refuseDamaged(database, path, logs);
     migrate(database, path, migrations);
     return database;
   } catch (error) {
@@ -71,6 +72,23 @@ function refuseForeign(database: Database.Database, path: string): void {
   throw new Fault('STATE_DIR_UNUSABLE', `${path} is a database of another program`, {
     hint: 'give another state directory',
   });
+}
+
+/** Records that failing storage has changed must not be acted upon: what they no longer name goes. */
+function refuseDamaged(database: Database.Database, path: string, logs: readonly string[]): void {
+  const tables = database
+    .prepare<[], string>("SELECT name FROM sqlite_master WHERE type = 'table'")
+    .pluck()
+    .all();
+  const findings = tables
+    .filter((table) => !logs.includes(table))
+    .map((table) => String(database.pragma(`integrity_check("${table}")`, { simple: true })));
+  const problem = findings.find((finding) => finding !== 'ok');
+  if (problem !== undefined) throw damaged(path, problem);
+  const dangling = database.pragma('foreign_key_check');
+  if (Array.isArray(dangling) && dangling.length > 0) {
+    throw damaged(path, `${dangling.length} of its records name others that are not there`);
+  }
 }
 
 function configure(database: Database.Database): void {

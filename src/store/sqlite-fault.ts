@@ -5,6 +5,9 @@ const spaceCodes = new Set(['SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE', 'ENOSPC', 'ED
 const unusableCodes = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOENT', 'ENOTDIR', 'EISDIR', 'ELOOP']);
 const unusablePrefixes = ['SQLITE_CANTOPEN', 'SQLITE_READONLY', 'SQLITE_PERM', 'SQLITE_AUTH'];
 
+/** SQLITE_ERROR: all our SQL is known to be right, so that a schema is not what we made. */
+const damageCodes = /^SQLITE_(NOTADB|CORRUPT.*|ERROR)$/;
+
 /** The error code of SQLite ("SQLITE_FULL") or the system ("ENOSPC"), or "". */
 export function errorCode(error: unknown): string {
   if (!(error instanceof Error) || !('code' in error)) return '';
@@ -26,18 +29,7 @@ export function storeFault(error: unknown, path: string): Fault {
   if (error instanceof Fault) return error;
   const code = errorCode(error);
   if (isOutOfSpace(error)) return noSpace(path, error);
-  if (code === 'SQLITE_NOTADB' || code.startsWith('SQLITE_CORRUPT')) {
-    return new Fault(
-      'STATE_DIR_UNUSABLE',
-      `${path} is damaged, not a keyvol database, or cannot be read (${code})`,
-      {
-        cause: error,
-        hint:
-          'its storage may have failed: dmesg says more; if it has not, restore the file from a ' +
-          'backup, or give another state directory',
-      },
-    );
-  }
+  if (damageCodes.test(code)) return damaged(path, code, error);
   if (unusableCodes.has(code) || unusablePrefixes.some((prefix) => code.startsWith(prefix))) {
     return new Fault('STATE_DIR_UNUSABLE', `cannot open or write ${path} (${code})`, {
       cause: error,
@@ -56,6 +48,20 @@ export function storeFault(error: unknown, path: string): Fault {
   return new Fault('INTERNAL', `a record of ${path} was refused (${code || String(error)})`, {
     cause: error,
   });
+}
+
+/** `why`: what SQLite or a check says. */
+export function damaged(path: string, why: string, cause?: unknown): Fault {
+  return new Fault(
+    'STATE_DIR_UNUSABLE',
+    `${path} is damaged, not a keyvol database, or cannot be read (${why})`,
+    {
+      cause,
+      hint:
+        'its storage may have failed: dmesg says more; if it has not, restore the file from a ' +
+        'backup, or give another state directory',
+    },
+  );
 }
 
 function noSpace(path: string, cause: unknown): Fault {

@@ -11,6 +11,8 @@ export interface StoreOptions {
   readonly path: string;
   /** migrations[n] brings version n to n + 1; the version is `PRAGMA user_version`. */
   readonly migrations: readonly string[];
+  /** Tables that only grow, too large to be checked at each start. */
+  readonly logs?: readonly string[];
 }
 
 /** Requests of callers that the writer thread has not answered. */

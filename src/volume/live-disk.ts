@@ -334,7 +334,9 @@ export class LiveDisk implements Gated {
   /** Pages that programs have mapped of the file would be readable behind a closed gate. */
   async #dropMappedPages(withinMs: number): Promise<boolean> {
     if (this.phase === 'detaching') return true;
-    return succeedsWithin(withinMs, this.#fuse.dropMappedPages(this.id));
+    const isDone = await succeedsWithin(withinMs, this.#fuse.dropMappedPages(this.id));
+    // A file that went meanwhile has no pages.
+    return isDone || this.#device === undefined;
   }
 
   /** The gate is closed, but programs hold files: they keep a filesystem that can reach nothing. */

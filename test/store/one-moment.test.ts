@@ -27,7 +27,9 @@ t.test('a commit between two reads', async (t) => {
     'nor inside of one',
   );
   t.equal(count(), 3);
-  t.throws(() => store.atOneMoment(() => store.all('SELECT nothing')), { code: 'INTERNAL' });
+  t.throws(() => store.atOneMoment(() => store.all('SELECT nothing')), {
+    code: 'STATE_DIR_UNUSABLE',
+  });
   t.equal(count(), 3, 'a failure ends the moment');
   other.close();
 });

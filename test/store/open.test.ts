@@ -3,8 +3,9 @@ import Database from 'better-sqlite3';
 import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { openStore } from '../../dist/store/open.js';
+import type { StoreOptions } from '../../dist/store/store.js';
 import { isRoot, smallFilesystem, tempDirectory } from '../support/temp.js';
 
 const first = 'CREATE TABLE note (id INTEGER PRIMARY KEY) STRICT';
@@ -45,7 +46,7 @@ t.test('migrations run once each, in order, and keep what is there', async (t) =
 t.test('a migration that fails leaves the version before it', async (t) => {
   const path = join(tempDirectory(t), 'a.db');
   const broken = `${second}; INSERT INTO nowhere VALUES (1)`;
-  await t.rejects(openStore({ path, migrations: [first, broken] }), { code: 'INTERNAL' });
+  await t.rejects(openStore({ path, migrations: [first, broken] }), { code: 'STATE_DIR_UNUSABLE' });
   const store = await openStore({ path, migrations: [first] });
   t.teardown(() => store.close());
   t.same(store.get('PRAGMA user_version'), { user_version: 1 });
@@ -80,6 +81,41 @@ t.test('what is not our database is refused and left as it is', async (t) => {
     t.same(readFileSync(path), before);
   }
   await t.rejects(openStore({ path: folder, migrations: [first] }), { code: 'STATE_DIR_UNUSABLE' });
+});
+
+/** A closed database of two records, one of which names the other, with some bytes changed. */
+async function changedDatabase(t: Test, from: string, to: string): Promise<StoreOptions> {
+  const path = join(tempDirectory(t), 'a.db');
+  const migrations = [
+    `CREATE TABLE parent (id TEXT PRIMARY KEY) STRICT;
+     CREATE TABLE child (id TEXT PRIMARY KEY, parent_id TEXT REFERENCES parent (id)) STRICT;
+     INSERT INTO parent VALUES ('aaaa');
+     INSERT INTO child VALUES ('cccc', 'aaaa')`,
+  ];
+  await (await openStore({ path, migrations })).close();
+  const bytes = readFileSync(path);
+  bytes.write(to, bytes.indexOf(from), 'latin1');
+  writeFileSync(path, bytes);
+  return { path, migrations };
+}
+
+const damaged = {
+  code: 'STATE_DIR_UNUSABLE',
+  message: /is damaged/,
+  hint: /restore the file from a backup/,
+};
+
+t.test('records that failing storage has changed are refused, and left as they are', async (t) => {
+  const options = await changedDatabase(t, 'aaaa', 'aaab');
+  const before = readFileSync(options.path);
+  await t.rejects(openStore(options), damaged);
+  t.same(readFileSync(options.path), before);
+});
+
+t.test('a schema that failing storage has changed is named as what it is', async (t) => {
+  const store = await openStore(await changedDatabase(t, 'parent_id TEXT', 'parent_if TEXT'));
+  t.teardown(() => store.close());
+  t.throws(() => store.all('SELECT parent_id FROM child'), damaged);
 });
 
 t.test('a missing directory is refused', async (t) => {

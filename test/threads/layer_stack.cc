@@ -42,7 +42,8 @@ class Disk {
   void Swap() {
     const LayerOptions layer = NewLayer();
     MustBeOk(stack_->Hold());
-    MustBeOk(stack_->SwapTop(layer));
+    MustBeOk(stack_->StageTop(layer));
+    MustBeOk(stack_->SwapTop());
     stack_->Resume();
   }
 
