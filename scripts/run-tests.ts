@@ -15,7 +15,7 @@ const builtDirectory = 'build-test';
 const sharingAreas = ['house', 'secret', 'wrap', 'xts', 'store', 'kms', 'audit', 'units'];
 
 /** Areas that are bound by nothing but the machine: they give way to those that run beside them. */
-const patientAreas = ['attacks', 'points', 'powercut'];
+const patientAreas = ['attacks', 'points', 'powercut', 'sanitized'];
 
 /** Areas that fill the machine for long: their files at a time, the longest first. */
 const heavyAreas = ['pressure', 'fuzz'];

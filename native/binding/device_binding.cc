@@ -25,7 +25,8 @@ class PlainCopy {
  public:
   explicit PlainCopy(std::span<const std::byte> bytes)
       : bytes_(bytes.size()), data_(std::make_unique<Sector[]>(bytes_ / sizeof(Sector) + 1)) {
-    std::memcpy(data_.get(), bytes.data(), bytes_);
+    // An empty buffer has no address, which memcpy must not be given.
+    if (bytes_ > 0) std::memcpy(data_.get(), bytes.data(), bytes_);
   }
   ~PlainCopy() { explicit_bzero(data_.get(), bytes_); }
   PlainCopy(const PlainCopy&) = delete;
