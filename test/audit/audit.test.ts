@@ -41,7 +41,7 @@ t.test('records can be added, not changed, deleted or replaced', async (t) => {
 t.test('a record shares the fate of the commit it is in', async (t) => {
   const store = await open(t);
   const fails = { sql: 'INSERT INTO nowhere VALUES (1)', params: [] };
-  await t.rejects(store.commit([auditStatement(record), fails]), { code: 'INTERNAL' });
+  await t.rejects(store.commit([auditStatement(record), fails]), { code: 'STATE_DIR_UNUSABLE' });
   t.same(listAudit(store), []);
 });
 
