@@ -4,6 +4,8 @@ import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
 import { sleep } from './world.js';
 
+const patienceMs = 1000;
+
 export interface Tracing {
   /** The process goes on as it was. */
   readonly end: () => Promise<void>;
@@ -20,8 +22,12 @@ export async function traceProcess(pid: number, inject: string): Promise<Tracing
     await sleep(20);
   }
   const end = async (): Promise<void> => {
+    const ended = once(strace, 'exit');
     strace.kill();
-    if (strace.exitCode === null) await once(strace, 'exit');
+    // Asked to end, it waits for threads, which may wait for what it holds up.
+    const patience = setTimeout(() => strace.kill('SIGKILL'), patienceMs);
+    if (strace.exitCode === null && strace.signalCode === null) await ended;
+    clearTimeout(patience);
   };
   return { end };
 }
