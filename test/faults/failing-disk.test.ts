@@ -1,8 +1,7 @@
 /**
  * The disk below the filesystem of a running daemon's state fails for a while: reads, writes, or
  * both. The daemon lives, every command ends with an answer that says what is wrong, and once the
- * filesystem has been mounted again everything that was acknowledged is there. Its log lies elsewhere:
- * a log that cannot be written still ends the daemon.
+ * filesystem has been mounted again everything that was acknowledged is there.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -69,7 +68,7 @@ for (const below of diskFilesystems) {
       mkdirSync(world.directory);
       t.teardown(() => removeMounts(directory, false));
       let mounted = await mount();
-      await world.respawn();
+      await world.start();
       await world.keyvol('key', 'create', 'app');
       const size = String(slots * slotBytes);
       await world.keyvol('volume', 'create', 'v', '--key', 'app', '--size', size);
@@ -90,7 +89,7 @@ for (const below of diskFilesystems) {
       const checked = await command(check, ...options, disk.path);
       t.ok(checked.status === 0 || checked.status === 1, `${checked.stdout}${checked.stderr}`);
       mounted = await mount();
-      await world.respawn();
+      await world.start();
       await world.keyvol('key', 'enable', 'app');
       t.same((await world.json<StatusView>('status')).unwell, [], 'every disk is well');
       const { history } = writer;
