@@ -1,8 +1,8 @@
 /** What errors of the system mean to a caller, when they meet the daemon's own files. */
 import { Fault, type FaultCode } from './fault.js';
 
-const spaceHint = 'free some space there and try again';
-const writableHint =
+export const spaceHint = 'free some space there and try again';
+export const writableHint =
   'the state directory must be on a writable filesystem and belong to the daemon';
 const filesHint = 'let the daemon open more files: LimitNOFILE= of its unit, or ulimit -n';
 const meanings: Readonly<Record<string, readonly [FaultCode, string]>> = {
@@ -14,7 +14,7 @@ const meanings: Readonly<Record<string, readonly [FaultCode, string]>> = {
   EMFILE: ['IO_ERROR', filesHint],
   ENFILE: ['IO_ERROR', filesHint],
 };
-const storageHint = 'its storage may have failed: dmesg says more';
+export const storageHint = 'its storage may have failed: dmesg says more';
 
 /** The result of `work`; a system error becomes a Fault that says what was tried: "remove x.luks". */
 export async function orFileFault<Result>(

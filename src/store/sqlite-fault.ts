@@ -1,5 +1,6 @@
 /** What SQLite's and the filesystem's errors mean to a caller. */
 import { Fault } from '../fault.js';
+import { spaceHint, storageHint, writableHint } from '../file-fault.js';
 
 const spaceCodes = new Set(['SQLITE_FULL', 'SQLITE_IOERR_SHMSIZE', 'ENOSPC', 'EDQUOT']);
 const unusableCodes = new Set(['EACCES', 'EPERM', 'EROFS', 'ENOENT', 'ENOTDIR', 'EISDIR', 'ELOOP']);
@@ -33,13 +34,13 @@ export function storeFault(error: unknown, path: string): Fault {
   if (unusableCodes.has(code) || unusablePrefixes.some((prefix) => code.startsWith(prefix))) {
     return new Fault('STATE_DIR_UNUSABLE', `cannot open or write ${path} (${code})`, {
       cause: error,
-      hint: 'the state directory must be on a writable filesystem and belong to the daemon',
+      hint: writableHint,
     });
   }
   if (code.startsWith('SQLITE_IOERR') || code === 'EIO') {
     return new Fault('IO_ERROR', `cannot read or write ${path} (${code})`, {
       cause: error,
-      hint: 'its storage may have failed: dmesg says more',
+      hint: storageHint,
     });
   }
   if (code.startsWith('SQLITE_BUSY')) {
@@ -58,8 +59,8 @@ export function damaged(path: string, why: string, cause?: unknown): Fault {
     {
       cause,
       hint:
-        'its storage may have failed: dmesg says more; if it has not, restore the file from a ' +
-        'backup, or give another state directory',
+        `${storageHint}; if it has not, restore the file from a backup, or give another state ` +
+        'directory',
     },
   );
 }
@@ -67,6 +68,6 @@ export function damaged(path: string, why: string, cause?: unknown): Fault {
 function noSpace(path: string, cause: unknown): Fault {
   return new Fault('NO_SPACE', `no space left on the filesystem of ${path}`, {
     cause,
-    hint: 'free some space there and try again',
+    hint: spaceHint,
   });
 }
