@@ -167,7 +167,7 @@ for (const isLocked of [false, true]) {
     await daemon.kill();
     t.match(await firstByte(file), /ENOTCONN|ECONNABORTED|EIO/);
     t.equal((await writer).status, isLocked ? 1 : 0);
-    t.same(holdersBelow(daemon.runtimeDir), []);
+    await eventually(() => holdersBelow(daemon.runtimeDir).length === 0);
     const next = await again(t, daemon);
     if (isLocked) await next.client.enableKey('k');
     const { recovery } = await next.client.status();
