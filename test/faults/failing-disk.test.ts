@@ -13,6 +13,7 @@ import { diskFilesystems, mountDisk, serveDisk, type MountedDisk } from '../supp
 import { findDamage, slotBytes } from '../support/slots.js';
 import { slots, SteadyWriter } from '../support/steady-load.js';
 import { isRoot, tempDirectory } from '../support/temp.js';
+import { eventually } from '../support/wait.js';
 import { command, sleep, World } from '../support/world.js';
 
 const skip = isRoot ? false : 'mounting needs root';
@@ -45,8 +46,9 @@ async function runCommands(t: Test, world: World): Promise<void> {
   }
 }
 
-async function stopAll(world: World, mounted: MountedDisk): Promise<void> {
-  await world.try('daemon', 'stop');
+async function stopAll(t: Test, world: World, mounted: MountedDisk): Promise<void> {
+  const { status, stderr } = await world.try('daemon', 'stop');
+  t.equal(status, 0, `stop: ${stderr}`);
   await mounted.leave();
 }
 
@@ -75,16 +77,15 @@ for (const below of diskFilesystems) {
       await world.keyvol('volume', 'attach', 'v');
       const pid = await world.pid();
       const writer = new SteadyWriter(world.volumePath('v'));
-      await sleep(500);
+      await eventually(() => Math.max(...writer.history.acked) > 0);
       writeFileSync(failing, '');
       await Promise.all([runCommands(t, world), sleep(failsForMs)]);
       rmSync(failing);
       await runCommands(t, world);
       await writer.stop();
-      t.ok(Math.max(...writer.history.acked) > 0, 'the writer was at work');
       t.equal(await world.pid(), pid, 'the daemon lives');
 
-      await stopAll(world, mounted);
+      await stopAll(t, world, mounted);
       const [check, ...options] = fsck[below.name];
       const checked = await command(check, ...options, disk.path);
       t.ok(checked.status === 0 || checked.status === 1, `${checked.stdout}${checked.stderr}`);
@@ -95,7 +96,7 @@ for (const below of diskFilesystems) {
       const { history } = writer;
       t.same(await findDamage(world.volumePath('v'), history, history), [], 'all is there');
       await world.keyvol('volume', 'create', 'after', '--size', '1M');
-      await stopAll(world, mounted);
+      await stopAll(t, world, mounted);
       await disk.end();
     });
   }

@@ -134,8 +134,11 @@ export async function waitForEnd(pid: number, timeoutMs: number): Promise<boolea
 function isAlive(pid: number): boolean {
   try {
     const stat = readFileSync(`/proc/${String(pid)}/stat`, 'latin1');
-    // The state follows the command name in parentheses. A zombie holds nothing any more.
-    return !/^[ZX]/.test(stat.slice(stat.lastIndexOf(')') + 2));
+    // What follows the command name in parentheses, which may hold anything (proc(5)).
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    const [state, threads] = [fields[0], Number(fields[17])];
+    // A zombie holds nothing any more, unless other threads of the process are still there.
+    return !(state === 'Z' || state === 'X') || threads > 1;
   } catch {
     return false;
   }
