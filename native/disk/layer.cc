@@ -49,7 +49,7 @@ Status Layer::Open(const LayerOptions& options, bool takes_writes, std::shared_p
   file->DropCache();
   RETURN_IF_ERROR(synced);
   std::unique_ptr<XtsCipher> cipher;
-  if (options.data_key) RETURN_IF_ERROR(XtsCipher::Create(options.data_key, &cipher));
+  if (options.data_key) RETURN_IF_ERROR(XtsCipher::Create(*options.data_key, &cipher));
   layer->reset(new Layer(options, takes_writes, std::move(file)));
   (*layer)->SetCipher(std::move(cipher));
   // Later nobody may mark a whole chunk absent, for that would need every lock.

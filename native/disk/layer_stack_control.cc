@@ -21,7 +21,7 @@ uint64_t MsSince(Clock::time_point started) {
 Status MakeCiphers(const std::vector<std::shared_ptr<Secret>>& keys,
                    std::vector<std::unique_ptr<XtsCipher>>* ciphers) {
   for (const std::shared_ptr<Secret>& key : keys) {
-    RETURN_IF_ERROR(XtsCipher::Create(key, &ciphers->emplace_back()));
+    RETURN_IF_ERROR(XtsCipher::Create(*key, &ciphers->emplace_back()));
   }
   return Status::Ok();
 }

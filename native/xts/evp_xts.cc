@@ -17,26 +17,15 @@ void Require(bool condition) {
   if (!condition) std::abort();
 }
 
-std::array<std::byte, 16> TweakOf(uint64_t sector) {
+std::array<std::byte, 16> TweakOf(uint64_t sector, size_t sector_bytes) {
   // 128 bits, since sector × 8 passes 2^64 from sector 2^61 on.
-  unsigned __int128 unit = static_cast<unsigned __int128>(sector) * (kSectorBytes / 512);
+  unsigned __int128 unit = static_cast<unsigned __int128>(sector) * (sector_bytes / 512);
   std::array<std::byte, 16> tweak;
   for (std::byte& byte : tweak) {
     byte = static_cast<std::byte>(unit & 0xff);
     unit >>= 8;
   }
   return tweak;
-}
-
-void Transform(EvpContextPool& pool, uint64_t first_sector, std::span<std::byte> data) {
-  assert(data.size() % kSectorBytes == 0);
-  EvpContext context = pool.Take();
-  for (uint64_t sector = first_sector; !data.empty(); ++sector) {
-    const std::array<std::byte, 16> tweak = TweakOf(sector);
-    Require(EvpDataUnit(context.get(), tweak, data.first(kSectorBytes)));
-    data = data.subspan(kSectorBytes);
-  }
-  pool.Return(std::move(context));
 }
 
 }  // namespace
@@ -80,11 +69,9 @@ void EvpContextPool::Return(EvpContext context) {
   idle_.push_back(std::move(context));
 }
 
-Status EvpXtsCipher::Init(std::shared_ptr<Secret> key) {
-  RETURN_IF_ERROR(encrypting_.Init(key->bytes(), true));
-  RETURN_IF_ERROR(decrypting_.Init(key->bytes(), false));
-  key_ = std::move(key);
-  return Status::Ok();
+Status EvpXtsCipher::Init(std::span<const std::byte, kXtsKeyBytes> key) {
+  RETURN_IF_ERROR(encrypting_.Init(key, true));
+  return decrypting_.Init(key, false);
 }
 
 void EvpXtsCipher::Encrypt(uint64_t first_sector, std::span<std::byte> data) {
@@ -93,6 +80,18 @@ void EvpXtsCipher::Encrypt(uint64_t first_sector, std::span<std::byte> data) {
 
 void EvpXtsCipher::Decrypt(uint64_t first_sector, std::span<std::byte> data) {
   Transform(decrypting_, first_sector, data);
+}
+
+void EvpXtsCipher::Transform(EvpContextPool& pool, uint64_t first_sector,
+                             std::span<std::byte> data) {
+  assert(data.size() % sector_bytes_ == 0);
+  EvpContext context = pool.Take();
+  for (uint64_t sector = first_sector; !data.empty(); ++sector) {
+    const std::array<std::byte, 16> tweak = TweakOf(sector, sector_bytes_);
+    Require(EvpDataUnit(context.get(), tweak, data.first(sector_bytes_)));
+    data = data.subspan(sector_bytes_);
+  }
+  pool.Return(std::move(context));
 }
 
 }  // namespace keyvol

@@ -37,12 +37,16 @@ class EvpContextPool {
 
 class EvpXtsCipher : public XtsCipher {
  public:
-  Status Init(std::shared_ptr<Secret> key);
+  explicit EvpXtsCipher(size_t sector_bytes) : sector_bytes_(sector_bytes) {}
+  // Before anything else.
+  Status Init(std::span<const std::byte, kXtsKeyBytes> key);
   void Encrypt(uint64_t first_sector, std::span<std::byte> data) override;
   void Decrypt(uint64_t first_sector, std::span<std::byte> data) override;
 
  private:
-  std::shared_ptr<Secret> key_;
+  void Transform(EvpContextPool& pool, uint64_t first_sector, std::span<std::byte> data);
+
+  const size_t sector_bytes_;
   EvpContextPool encrypting_;
   EvpContextPool decrypting_;
 };

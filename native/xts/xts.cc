@@ -1,8 +1,12 @@
 #include "xts/xts.h"
 
+#include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 #include "xts/evp_xts.h"
+#include "xts/kernels.h"
+#include "xts/wide_cipher.h"
 
 namespace keyvol {
 
@@ -22,12 +26,52 @@ Status CheckKey(std::span<const std::byte> key) {
   return Status::Ok();
 }
 
+struct Choice {
+  Status status = Status::Ok();
+  XtsKernels kernels;
+};
+
+const Choice& ProcessChoice() {
+  static const Choice choice = [] {
+    Choice made;
+    made.status = ChooseKernel(WideKernels(), std::getenv("KEYVOL_XTS"), &made.kernels);
+    return made;
+  }();
+  return choice;
+}
+
+Status NameOf(const XtsOptions& options, std::string* name) {
+  const Choice& choice = ProcessChoice();
+  RETURN_IF_ERROR(choice.status);
+  const std::vector<std::string>& usable = choice.kernels.usable;
+  *name = options.kernel.empty() ? choice.kernels.chosen : options.kernel;
+  if (std::find(usable.begin(), usable.end(), *name) != usable.end()) return Status::Ok();
+  return Status::Error(Code::kUnsupported, "there is no cipher kernel " + *name + " here");
+}
+
 }  // namespace
 
-Status XtsCipher::Create(std::shared_ptr<Secret> key, std::unique_ptr<XtsCipher>* cipher) {
-  RETURN_IF_ERROR(CheckKey(key->bytes()));
-  auto evp = std::make_unique<EvpXtsCipher>();
-  RETURN_IF_ERROR(evp->Init(std::move(key)));
+Status FindXtsKernels(XtsKernels* kernels) {
+  RETURN_IF_ERROR(ProcessChoice().status);
+  *kernels = ProcessChoice().kernels;
+  return Status::Ok();
+}
+
+Status XtsCipher::Create(const Secret& key, const XtsOptions& options,
+                         std::unique_ptr<XtsCipher>* cipher) {
+  RETURN_IF_ERROR(CheckKey(key.bytes()));
+  if (options.sector_bytes != 512 && options.sector_bytes != kSectorBytes) {
+    return Status::Error(Code::kInvalidArgument, "sectors have 512 or 4096 bytes");
+  }
+  std::string name;
+  RETURN_IF_ERROR(NameOf(options, &name));
+  const auto bytes = key.bytes().first<kXtsKeyBytes>();
+  for (const WideKernel* kernel : WideKernels()) {
+    if (name != kernel->name) continue;
+    return WideXtsCipher::Create(bytes, *kernel, options.sector_bytes, cipher);
+  }
+  auto evp = std::make_unique<EvpXtsCipher>(options.sector_bytes);
+  RETURN_IF_ERROR(evp->Init(bytes));
   *cipher = std::move(evp);
   return Status::Ok();
 }

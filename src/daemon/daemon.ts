@@ -6,7 +6,7 @@ import type { AuditReader, DaemonControl } from '../api/routes/route.js';
 import type { createServer } from '../api/routes/server.js';
 import { lastAuditSequence, listAudit, type AuditEntry } from '../audit/audit.js';
 import { systemClock, type Clock } from '../clock.js';
-import { addon } from '../device/index.js';
+import { addon, type XtsKernel } from '../device/index.js';
 import { diskMigrations } from '../disk/migrations.js';
 import { openDisks, type Disks } from '../image/disks.js';
 import type { KeyService } from '../kms/key-service.js';
@@ -83,6 +83,11 @@ async function openAll(
   const { log, warn } = surroundings;
   const startedAt = new Date();
   const clock = systemClock(() => addon.bootTimeMs());
+  // Before anything is touched, for KEYVOL_XTS may ask for what there is not.
+  const kernels = addon.xtsKernels();
+  for (const name of kernels.failed) {
+    warn(`${name} does not encrypt as OpenSSL does on this processor, and is not used`);
+  }
   await takeDirectories(config);
   const { keys, keyStore } = await openKeys(config, clock, closing, warn);
   const { fuseDriver: driver, runtimeDir, holderTimeoutSeconds } = config;
@@ -105,7 +110,13 @@ async function openAll(
     keys,
     disks,
     audit: auditReader(keyStore),
-    daemon: controlOf(config, surroundings, { startedAt, fuse, recovery, signs }),
+    daemon: controlOf(config, surroundings, {
+      startedAt,
+      fuse,
+      recovery,
+      signs,
+      xtsKernel: kernels.chosen,
+    }),
   });
 }
 
@@ -258,12 +269,13 @@ interface Findings {
   readonly fuse: OpenedFuse;
   readonly recovery: readonly string[];
   readonly signs: VitalSigns;
+  readonly xtsKernel: XtsKernel;
 }
 
 function controlOf(
   config: DaemonConfig,
   { version, onShutdownRequest }: DaemonSurroundings,
-  { startedAt, fuse, recovery, signs }: Findings,
+  { startedAt, fuse, recovery, signs, xtsKernel }: Findings,
 ): DaemonControl {
   return {
     facts: () => ({
@@ -273,6 +285,7 @@ function controlOf(
       runtime_dir: config.runtimeDir,
       started_at: startedAt.toISOString(),
       fuse_driver: fuse.driver,
+      xts_kernel: xtsKernel,
       secret_memory: addon.secretMemoryIsHidden() ? 'memfd_secret' : 'locked',
       recovery: [...recovery],
     }),

@@ -11,6 +11,25 @@ export interface Secret {
 export type WrapContext = Readonly<Record<string, string>>;
 export type WrapPurpose = 'data-key' | 'master-key';
 
+/** The fastest first; "openssl" works everywhere. */
+export type XtsKernel = 'vaes512' | 'vaes256' | 'aesni' | 'openssl';
+
+export interface XtsKernels {
+  readonly chosen: XtsKernel;
+  readonly usable: readonly XtsKernel[];
+  /** Those that this processor should be able to run, but that did not agree with OpenSSL. */
+  readonly failed: readonly XtsKernel[];
+}
+
+export interface XtsRun {
+  readonly firstSector: bigint;
+  readonly encrypts: boolean;
+  /** The chosen one without. */
+  readonly kernel?: XtsKernel;
+  /** 512 or, without, 4096. */
+  readonly sectorBytes?: number;
+}
+
 export interface WrapLabel {
   /** 16 bytes as a lower-case UUID. */
   readonly keyId: string;
@@ -297,8 +316,13 @@ export interface Addon extends MountHost {
   exportKeyFile(key: Secret, path: string): void;
   /** For test vectors: one XTS data unit, in a new buffer. */
   xtsDataUnit(key: Buffer, tweak: Buffer, encrypt: boolean, data: Buffer): Buffer;
-  /** For tests against OpenSSL: a run of 4096-byte sectors, in a new buffer. */
-  xtsSectors(key: Secret, firstSector: bigint, encrypt: boolean, data: Buffer): Buffer;
+  /**
+   * What does the ciphering in this process, chosen once. INVALID_ARGUMENT or UNSUPPORTED when
+   * KEYVOL_XTS asks for what there is not.
+   */
+  xtsKernels(): XtsKernels;
+  /** For tests against OpenSSL: a run of sectors, where it lies. */
+  xtsSectors(key: Secret, run: XtsRun, data: Buffer): void;
   /** For test vectors only: a secret with known bytes. */
   secretFromTestKey(bytes: Buffer): Secret;
 

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { addon } from '../../dist/device/index.js';
 import { cryptsetup, dataOffsetBytes, hasCryptsetup, newContainer } from '../support/containers.js';
+import { encrypted } from '../support/encrypted.js';
 import { tempDirectory } from '../support/temp.js';
 
 const sizeBytes = 4 * 1024 * 1024;
@@ -17,7 +18,7 @@ t.test(
     const directory = tempDirectory(t);
     const { path, dataKey } = await newContainer(directory, sizeBytes);
     const plain = randomBytes(sizeBytes);
-    writeData(path, addon.xtsSectors(dataKey, 0n, true, plain));
+    writeData(path, encrypted(dataKey, plain));
     decryptInPlace(directory, path);
     t.ok(readFileSync(path).subarray(0, sizeBytes).equals(plain));
 

@@ -2,8 +2,9 @@
 import { createHash } from 'node:crypto';
 import { closeSync, fstatSync, openSync, readdirSync, readSync } from 'node:fs';
 import { join } from 'node:path';
-import { addon, type Secret } from '../../dist/device/index.js';
+import type { Secret } from '../../dist/device/index.js';
 import type { Store } from '../../dist/store/store.js';
+import { encrypted } from '../support/encrypted.js';
 import { sectorBytes } from './sectors.js';
 
 const prefixBytes = 24;
@@ -45,7 +46,7 @@ export class KeyBytes {
   }
 
   readDataKey(layerId: string, dataKey: Secret): string[] {
-    const print = digest(addon.xtsSectors(dataKey, 0n, true, zeroSector));
+    const print = digest(encrypted(dataKey, zeroSector));
     return once(this.#layerOfDataKey, print, layerId, 'layers share a data key');
   }
 

@@ -53,7 +53,7 @@ void UseCipher(XtsCipher& cipher, unsigned thread) {
   }
 }
 
-void MakeCiphers(const std::shared_ptr<Secret>& key) {
+void MakeCiphers(const Secret& key) {
   for (int round = Rounds(20); round > 0; --round) {
     std::unique_ptr<XtsCipher> cipher;
     MustBeOk(XtsCipher::Create(key, &cipher));
@@ -67,12 +67,12 @@ int main() {
   std::shared_ptr<Secret> key;
   MustBeOk(Secret::Random(64, &key));
   std::unique_ptr<XtsCipher> cipher;
-  MustBeOk(XtsCipher::Create(key, &cipher));
+  MustBeOk(XtsCipher::Create(*key, &cipher));
   std::vector<std::function<void()>> works;
   for (unsigned i = 0; i < kThreads; ++i) {
     works.push_back([i] { TakeAndReturn(i); });
     works.push_back([&cipher, i] { UseCipher(*cipher, i); });
   }
-  works.push_back([&key] { MakeCiphers(key); });
+  works.push_back([&key] { MakeCiphers(*key); });
   keyvol::threads::RunTogether(works);
 }
