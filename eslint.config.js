@@ -10,7 +10,12 @@ export default tseslint.config(
     extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],
     languageOptions: {
       parserOptions: {
-        project: ['./tsconfig.json', './tsconfig.scripts.json', './tsconfig.test.json'],
+        project: [
+          './tsconfig.json',
+          './tsconfig.scripts.json',
+          './tsconfig.bench.json',
+          './tsconfig.test.json',
+        ],
         tsconfigRootDir: import.meta.dirname,
       },
     },

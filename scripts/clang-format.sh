@@ -2,4 +2,4 @@
 # Runs clang-format with the given options over all our C++: -i to write, --dry-run -Werror to check.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-find native test -name '*.cc' -o -name '*.h' | xargs -r clang-format "$@"
+find native test bench -name '*.cc' -o -name '*.h' | xargs -r clang-format "$@"

@@ -63,11 +63,15 @@ export async function openFuse(settings: FuseSettings): Promise<OpenedFuse> {
   };
 }
 
+/** How many threads serve a mount here. */
+export function fuseThreads(): number {
+  return Math.min(mostThreads, Math.max(fewestThreads, availableParallelism()));
+}
+
 async function mount(driver: 'native' | 'portable', settings: FuseSettings): Promise<OpenedFuse> {
   const { runtimeDir, addon, holderTimeoutSeconds } = settings;
   const mountPoint = path.join(runtimeDir, 'disks');
-  const threads = Math.min(mostThreads, Math.max(fewestThreads, availableParallelism()));
-  const options = { mountPoint, threads, allowOther: false };
+  const options = { mountPoint, threads: fuseThreads(), allowOther: false };
   if (driver === 'portable') {
     await releaseHolder(settings);
     const recovery = await cleanStaleMounts(runtimeDir, addon);

@@ -1,0 +1,88 @@
+/** `npm run bench`: every system and every job, in turn, on RAM and on a real file. */
+import { join } from 'node:path';
+import type { Bench } from './bench.js';
+import { runChains } from './chain.js';
+import { runControl } from './control.js';
+import { machineFacts, versionFacts } from './machine.js';
+import { optionsOf, usage, type Options } from './options.js';
+import { installPeers } from './peers.js';
+import { printSummary, writeReport, type Report } from './report.js';
+import { Results } from './results.js';
+import { Stage } from './stage.js';
+import { runSystems, systems } from './systems-suite.js';
+import { runXts } from './xts.js';
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(argv: readonly string[]): Promise<number> {
+  let options: Options;
+  try {
+    options = optionsOf(argv);
+  } catch (error) {
+    process.stderr.write(`bench: error: ${(error as Error).message}\n${usage}`);
+    return 2;
+  }
+  if (options.help) {
+    process.stdout.write(usage);
+    return 0;
+  }
+  if (process.getuid?.() !== 0) {
+    process.stderr.write('bench: error: only root can mount a tmpfs and set up loop devices\n');
+    return 1;
+  }
+  const stage = new Stage(options.backing);
+  try {
+    return await run(options, stage);
+  } catch (error) {
+    process.stderr.write(
+      `bench: error: ${error instanceof Error ? error.message : String(error)}\n`,
+    );
+    return 1;
+  } finally {
+    stage.clear();
+  }
+}
+
+async function run(options: Options, stage: Stage): Promise<number> {
+  const { shell } = stage;
+  await installPeers(shell);
+  await shell.run('make', '-s', '-C', process.cwd(), '-f', join('bench', 'native', 'Makefile'));
+  const bench: Bench = { options, stage, results: new Results(), ...selection(options.only) };
+  const backings = await stage.backings();
+  const machine = await machineFacts(shell, backings);
+  const versions = await versionFacts(shell);
+  await runXts(bench);
+  for (const backing of backings) {
+    await runSystems(bench, backing);
+    await runControl(bench, backing);
+    if (!options.smoke || backing.name === 'RAM') await runChains(bench, backing);
+  }
+  const { results } = bench;
+  const commands = [...shell.log.commands].map((command) => shell.log.readable(command));
+  const { turns, failures, skips, notes } = results;
+  const settings = {
+    rounds: options.rounds,
+    seconds: options.seconds,
+    sizeBytes: options.sizeBytes,
+  };
+  const report: Report = {
+    date: new Date().toISOString(),
+    ...{ settings, machine, versions, commands, turns, failures, skips, notes },
+  };
+  if (options.json) console.log(JSON.stringify(report));
+  else printSummary(report);
+  if (!options.smoke && options.only.length === 0) writeReport(report);
+  return failures.length === 0 ? 0 : 1;
+}
+
+/** Words of `--only` that name a system choose systems, all others choose jobs. */
+function selection(only: readonly string[]): Pick<Bench, 'wantsSystem' | 'wantsJob'> {
+  const names = systems.map(({ name }) => name);
+  const chosen = names.filter((name) => only.some((word) => name.includes(word)));
+  const words = only.filter((word) => !names.some((name) => name.includes(word)));
+  return {
+    wantsSystem: (name) => chosen.length === 0 || chosen.includes(name),
+    wantsJob: (suite, job) =>
+      words.length === 0 || words.some((word) => `${suite}: ${job}`.includes(word)),
+  };
+}
