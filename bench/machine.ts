@@ -36,7 +36,9 @@ export async function machineFacts(shell: Shell, backings: readonly Backing[]): 
 }
 
 export async function versionFacts(shell: Shell): Promise<Facts> {
-  const revision = await shell.ask('git', 'rev-parse', '--short', 'HEAD').catch(() => 'unknown');
+  const revision = await shell
+    .ask('git', '-C', process.cwd(), 'rev-parse', '--short', 'HEAD')
+    .catch(() => 'unknown');
   // The version is all that is read of it.
   const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
   return [

@@ -1,5 +1,5 @@
 /** Where a run works: its directories, its shell, and how nothing of it is left behind. */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { findLeftovers, removeLeftovers } from '../build-scripts/leftovers.js';
@@ -50,6 +50,11 @@ export class Stage {
     const directory = join(parent, `${name}${++this.#count}`);
     mkdirSync(directory, { mode: 0o700 });
     return directory;
+  }
+
+  /** Gives the space of what has ended back, which is memory on RAM. */
+  empty({ directory }: Backing): void {
+    for (const name of readdirSync(directory)) rmSync(join(directory, name), { recursive: true });
   }
 
   /** Ends and removes whatever is still there. Safe to repeat. */

@@ -104,16 +104,16 @@ async function runJobs(
     await bench.results.attempt(`filling ${system.name}`, () => fill(shell, target));
   }
   await shell.run('sync', '--file-system', backing.directory);
-  for (const job of jobsOn(backing, bench)) {
+  for (const job of jobsOn(bench, backing, suite)) {
     const contest = { suite, backing: backing.name, job: job.name, unit: job.unit };
     await takeTurns(bench, contest, measured.map(contenderOf(bench, job)));
   }
 }
 
-/** A try of a few will do on the second backing. */
-function jobsOn(backing: Pick<Backing, 'name'>, bench: Pick<Bench, 'options'>): readonly Job[] {
-  const few = bench.options.smoke && backing.name === 'file';
-  return few ? jobs.filter(({ rw }) => rw === 'read' || rw === 'write') : jobs;
+/** All of them on one file of each system; elsewhere a try of a few will do. */
+function jobsOn({ options }: Bench, backing: Backing, suite: Suite): readonly Job[] {
+  const all = !options.smoke || (suite === 'raw' && backing.name === 'RAM');
+  return all ? jobs : jobs.filter(({ rw }) => rw === 'read' || rw === 'write');
 }
 
 function contenderOf({ stage, options }: Bench, job: Job): (measured: Measured) => Contender {
