@@ -14,6 +14,7 @@ const readJobs = jobs.filter(
 export const attachJob = 'attach 1 TiB over 8 layers';
 export const attachMemoryJob = `${attachJob}, memory`;
 const tib = 2 ** 40;
+const deep = 'deep';
 
 interface Chain {
   readonly volume: string;
@@ -31,17 +32,23 @@ const chains: readonly Chain[] = [
   { volume: 'spread32', subject: '32 layers, data in all', layers: 32, isSpread: true },
 ];
 
-/** On one backing, by a daemon of its own. */
+/** On one backing, by daemons of its own. */
 export async function runChains(bench: Bench, backing: Backing): Promise<void> {
-  const wanted = [...readJobs.map(({ name }) => name), attachJob];
-  if (!wanted.some((job) => bench.wantsJob(job === attachJob ? 'control' : 'chain', job))) return;
+  if (readJobs.some(({ name }) => bench.wantsJob('chain', name))) {
+    await withDaemon(bench, backing, readChains);
+  }
+  if (bench.wantsJob('control', attachJob)) await withDaemon(bench, backing, attachDeep);
+}
+
+async function withDaemon(
+  bench: Bench,
+  backing: Backing,
+  work: (bench: Bench, backing: Backing, daemon: KeyvolDaemon) => Promise<void>,
+): Promise<void> {
   const { stage, results } = bench;
   const daemon = await KeyvolDaemon.start(stage, stage.directory('chain', backing.directory));
   try {
-    if (readJobs.some(({ name }) => bench.wantsJob('chain', name))) {
-      await results.attempt('chains', () => readChains(bench, backing, daemon));
-    }
-    await results.attempt(attachJob, () => attachDeep(bench, backing, daemon));
+    await results.attempt('chains of layers', () => work(bench, backing, daemon));
   } finally {
     await results.attempt('end of the chains', () => daemon.stop());
   }
@@ -95,26 +102,19 @@ function writeChunks(path: string, offsets: readonly number[]): void {
   }
 }
 
+/** Each time by a daemon that has no memory from before to use again. */
 async function attachDeep(bench: Bench, backing: Backing, daemon: KeyvolDaemon): Promise<void> {
-  const { client } = daemon;
-  const volume = 'wide';
-  await client.createVolume({ name: volume, size: tib });
-  await client.attachVolume(volume, {});
-  for (let layer = 0; layer < 8; layer++) {
-    const places = Array.from({ length: 16 }, (_, index) => (index * 8 + layer) * (tib / 128));
-    writeChunks(daemon.volumePath(volume), places);
-    if (layer < 7) await client.createSnapshot(`${volume}@s${layer}`);
-  }
-  await client.detachVolume(volume, {});
+  await buildDeep(daemon);
   const growth: number[] = [];
   const turn = async (): Promise<{ value: number }> => {
+    await daemon.startAfresh();
     const pids = daemon.pids();
     const before = residentMib(pids);
     const startMs = performance.now();
-    await client.attachVolume(volume, {});
+    await daemon.client.attachVolume(deep, {});
     const value = performance.now() - startMs;
     growth.push(residentMib(pids) - before);
-    await client.detachVolume(volume, {});
+    await daemon.client.detachVolume(deep, {});
     return { value };
   };
   const contest = { suite: 'control', backing: backing.name, job: attachJob, unit: 'ms' } as const;
@@ -123,4 +123,17 @@ async function attachDeep(bench: Bench, backing: Backing, daemon: KeyvolDaemon):
   for (const [round, value] of growth.entries()) {
     bench.results.turns.push({ ...memory, subject: 'API', round, value });
   }
+}
+
+/** 1 TiB, with a MiB in each of 8 layers, all over it. Leaves it detached. */
+async function buildDeep(daemon: KeyvolDaemon): Promise<void> {
+  const { client } = daemon;
+  await client.createVolume({ name: deep, size: tib });
+  await client.attachVolume(deep, {});
+  for (let layer = 0; layer < 8; layer++) {
+    const places = Array.from({ length: 16 }, (_, index) => (index * 8 + layer) * (tib / 128));
+    writeChunks(daemon.volumePath(deep), places);
+    if (layer < 7) await client.createSnapshot(`${deep}@s${layer}`);
+  }
+  await client.detachVolume(deep, {});
 }

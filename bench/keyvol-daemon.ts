@@ -44,6 +44,12 @@ export class KeyvolDaemon {
     return join(this.runtimeDir, 'disks', 'volumes', name);
   }
 
+  /** As one that has done nothing yet. */
+  async startAfresh(): Promise<void> {
+    await this.stop();
+    await this.keyvol('daemon', 'start');
+  }
+
   async stop(): Promise<void> {
     await this.keyvol('daemon', 'stop');
   }

@@ -54,7 +54,7 @@ async function run(options: Options, stage: Stage): Promise<number> {
   await runXts(bench);
   // A try of the chains on one backing will do.
   const isTried = ({ name }: Backing): boolean => options.smoke && name === 'file';
-  for (const backing of backings) {
+  for (const backing of backings.filter((one) => wantsBacking(options.only, one))) {
     for (const suite of [runSystems, runControl, ...(isTried(backing) ? [] : [runChains])]) {
       await suite(bench, backing);
       stage.empty(backing);
@@ -78,14 +78,24 @@ async function run(options: Options, stage: Stage): Promise<number> {
   return failures.length === 0 ? 0 : 1;
 }
 
-/** Words of `--only` that name a system choose systems, all others choose jobs. */
+/** Words of `--only` that name backings or systems choose those, all others choose jobs. */
 function selection(only: readonly string[]): Pick<Bench, 'wantsSystem' | 'wantsJob'> {
   const names = systems.map(({ name }) => name);
   const chosen = names.filter((name) => only.some((word) => name.includes(word)));
-  const words = only.filter((word) => !names.some((name) => name.includes(word)));
+  const words = only.filter(
+    (word) => !isBackingName(word) && !names.some((name) => name.includes(word)),
+  );
   return {
     wantsSystem: (name) => chosen.length === 0 || chosen.includes(name),
     wantsJob: (suite, job) =>
       words.length === 0 || words.some((word) => `${suite}: ${job}`.includes(word)),
   };
+}
+
+function wantsBacking(only: readonly string[], { name }: Backing): boolean {
+  return only.includes(name) || !only.some(isBackingName);
+}
+
+function isBackingName(word: string): boolean {
+  return word === 'RAM' || word === 'file';
 }

@@ -20,7 +20,8 @@ export interface Options {
 export const usage = `usage: npm run bench -- [--smoke] [--json] [--only WORD]... [--rounds N] [--seconds N] [--backing DIR]
 
   --smoke        every system and job once and briefly, to see that all work; writes no results
-  --only WORD    only systems, or only suites and jobs, with this word in their names; prints, writes nothing
+  --only WORD    only this backing (RAM, file), or systems, or suites and jobs, with this word in their
+                 names ("raw: 1 MiB"); prints, writes nothing
   --json         prints every turn instead of tables
   --rounds N     turns of each job (5)
   --seconds N    length of one turn (3)
