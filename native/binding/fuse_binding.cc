@@ -45,6 +45,8 @@ struct FuseMount {
   std::shared_ptr<fuse::Ledger> ledger;
   std::shared_ptr<fuse::Tree> tree;
   std::shared_ptr<fuse::Session> session;
+  // Files of a former process, of which the kernel may have pages that no gate guards any more.
+  std::vector<uint64_t> inherited;
 };
 
 // A ledger and the mount's descriptors, in this order.
@@ -151,6 +153,7 @@ fuse::FileSpec SpecOf(const Napi::Object& file) {
           .name = StringOf(file.Get("name")),
           .disk = DiskOf(file.Get("device")),
           .read_only = BoolOf(file.Get("readOnly")),
+          .cached = StringOf(file.Get("cache")) == "kernel",
           .uid = static_cast<uid_t>(IntegerOf(file.Get("uid"))),
           .gid = static_cast<gid_t>(IntegerOf(file.Get("gid"))),
           .mode = static_cast<mode_t>(IntegerOf(file.Get("mode")))};
@@ -227,6 +230,7 @@ class FuseSessionHandle : public Napi::ObjectWrap<FuseSessionHandle> {
     const Napi::Array ids = info[0].As<Napi::Array>();
     std::set<std::string> kept;
     for (uint32_t i = 0; i < ids.Length(); ++i) kept.insert(StringOf(ids.Get(i)));
+    mount_->inherited = mount_->tree->NodeIds();
     mount_->tree->Keep(kept);
     return info.Env().Undefined();
   }
@@ -237,6 +241,9 @@ class FuseSessionHandle : public Napi::ObjectWrap<FuseSessionHandle> {
 
   Napi::Value SettleAsync(const Napi::CallbackInfo& info) {
     return RunOnThread(info.Env(), [mount = mount_] {
+      for (const uint64_t node_id : mount->inherited) {
+        RETURN_IF_ERROR(mount->session->InvalidatePages(node_id));
+      }
       return mount->holder_path.empty() ? Status::Ok()
                                         : AskOnce(mount->holder_path, {fuse::kSettle});
     });

@@ -7,6 +7,7 @@ import type {
   DaemonClient,
   DeleteView,
   DiskView,
+  FileCache,
   ImageCreate,
   ImpactView,
   KeyChangeView,
@@ -67,7 +68,7 @@ class HttpClient implements DaemonClient {
     this.#post<DiskView>(apiPath('volumes', volume, 'rename'), { name });
   setVolume = (volume: string, settings: { on_key_loss: OnKeyLoss }) =>
     this.#post<DiskView>(apiPath('volumes', volume, 'set'), settings);
-  attachVolume = (volume: string, options: { read_only?: boolean }) =>
+  attachVolume = (volume: string, options: { read_only?: boolean; cache?: FileCache }) =>
     this.#post<DiskView>(apiPath('volumes', volume, 'attach'), options);
   detachVolume = (volume: string, options: { force?: boolean }) =>
     this.#post<DiskView>(apiPath('volumes', volume, 'detach'), options);
@@ -104,7 +105,8 @@ class HttpClient implements DaemonClient {
   showImage = (image: string) => this.#get<DiskView>(apiPath('images', image));
   renameImage = (image: string, name: string) =>
     this.#post<DiskView>(apiPath('images', image, 'rename'), { name });
-  attachImage = (image: string) => this.#post<DiskView>(apiPath('images', image, 'attach'));
+  attachImage = (image: string, options: { cache?: FileCache } = {}) =>
+    this.#post<DiskView>(apiPath('images', image, 'attach'), options);
   detachImage = (image: string, options: { force?: boolean }) =>
     this.#post<DiskView>(apiPath('images', image, 'detach'), options);
   mountImage = (image: string, options: { directory: string }) =>

@@ -111,10 +111,13 @@ export const impactView = schemaOf<ImpactView>()(
   }),
 );
 
+const fileCache = oneOf('direct', 'kernel');
+
 const attachmentView = schemaOf<AttachmentView>()(
   strictObject({
     path: Type.String(),
     read_only: Type.Boolean(),
+    cache: fileCache,
     gate: oneOf('open', 'held', 'closed'),
     poisoned: Type.Boolean(),
     mounted_at: Type.Optional(Type.String()),
@@ -250,7 +253,12 @@ export const deletionSchedule = strictObject({
   kill_users: killUsers,
 });
 export const volumeSettings = strictObject({ on_key_loss: onKeyLoss });
-export const attachOptions = strictObject({ read_only: Type.Optional(Type.Boolean()) });
+export const attachOptions = strictObject({
+  read_only: Type.Optional(Type.Boolean()),
+  cache: Type.Optional(fileCache),
+});
+
+export const imageAttachOptions = strictObject({ cache: Type.Optional(fileCache) });
 export const shutdown = strictObject({ keep_mounts: Type.Optional(Type.Boolean()) });
 export const detachOptions = strictObject({ force: Type.Optional(Type.Boolean()) });
 export const volumeMountOptions = strictObject({

@@ -50,11 +50,15 @@ export interface ImpactView {
   }[];
 }
 
+/** Whether the kernel keeps pages of the file (`kernel`), or every read reaches keyvol. */
+export type FileCache = 'direct' | 'kernel';
+
 export type OnKeyLoss = 'deny' | 'until-detach' | 'suspend';
 
 export interface AttachmentView {
   path: string;
   read_only: boolean;
+  cache: FileCache;
   gate: 'open' | 'held' | 'closed';
   poisoned: boolean;
   mounted_at?: string;
@@ -215,7 +219,10 @@ export interface DaemonClient {
   showVolume(volume: string): Promise<DiskView>;
   renameVolume(volume: string, name: string): Promise<DiskView>;
   setVolume(volume: string, settings: { on_key_loss: OnKeyLoss }): Promise<DiskView>;
-  attachVolume(volume: string, options: { read_only?: boolean }): Promise<DiskView>;
+  attachVolume(
+    volume: string,
+    options: { read_only?: boolean; cache?: FileCache },
+  ): Promise<DiskView>;
   detachVolume(volume: string, options: { force?: boolean }): Promise<DiskView>;
   mountVolume(
     volume: string,
@@ -245,7 +252,7 @@ export interface DaemonClient {
   listImages(): Promise<DiskView[]>;
   showImage(image: string): Promise<DiskView>;
   renameImage(image: string, name: string): Promise<DiskView>;
-  attachImage(image: string): Promise<DiskView>;
+  attachImage(image: string, options?: { cache?: FileCache }): Promise<DiskView>;
   detachImage(image: string, options: { force?: boolean }): Promise<DiskView>;
   mountImage(image: string, options: { directory: string }): Promise<DiskView>;
   unmountImage(image: string): Promise<DiskView>;

@@ -51,6 +51,18 @@ export function onKeyLossOption(): Option {
   ).choices(['deny', 'until-detach', 'suspend']);
 }
 
+export interface CacheOption {
+  readonly cache?: 'direct' | 'kernel';
+}
+
+export function cacheOption(): Option {
+  return new Option(
+    '--cache <where>',
+    'let every read reach keyvol, or let the kernel keep what was read until the key is lost or ' +
+      'the disk detached',
+  ).choices(['direct', 'kernel']);
+}
+
 /** Asks for a plain disk, as other systems allow: hidden, there to be refused with a reason. */
 export function encryptionOption(): Option {
   return new Option('--no-encryption').hideHelp();

@@ -21,6 +21,7 @@ import { openFuse, type OpenedFuse } from './fuse.js';
 import { HealthLog } from './health-log.js';
 import { lockDirectory } from './lock.js';
 import { refuseOwnVolume } from './own-volume.js';
+import { raiseReadAhead } from './read-ahead.js';
 import { removeStaleSocket } from './socket.js';
 import { makePrivateDirectory, markStateDir, prepareStateDir } from './state-dir.js';
 import { usage, VitalSigns } from './vital-signs.js';
@@ -94,6 +95,7 @@ async function openAll(
   const fuse = await openFuse({ driver, runtimeDir, holderTimeoutSeconds, addon });
   if (fuse.warning !== undefined) warn(fuse.warning);
   const { session } = fuse;
+  if (session !== undefined) await raiseReadAhead(session.mountPoint);
   if (session !== undefined)
     closing.add(
       'fuse',

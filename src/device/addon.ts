@@ -184,6 +184,11 @@ export interface FuseFile {
   readonly name: string;
   readonly device: Device;
   readonly readOnly: boolean;
+  /**
+   * `kernel`: pages of it stay in the kernel's page cache, which no gate reaches. The caller drops
+   * them (dropMappedPages) when the gate closes and before the file goes.
+   */
+  readonly cache: 'direct' | 'kernel';
   readonly uid: number;
   readonly gid: number;
   /** Permission bits, for example 0o600. */
@@ -204,7 +209,10 @@ export interface FuseSession {
   keep(ids: readonly string[]): void;
   /** Begins to answer; until then every request waits. Once. */
   serve(): void;
-  /** Waits for what a former daemon had its holder do to the host, and has not seen the end of. */
+  /**
+   * Drops the pages that the kernel has of a former daemon's files, and waits for what it had its
+   * holder do to the host, and has not seen the end of.
+   */
   settle(): Promise<void>;
   /** The loop devices whose filesystems a former daemon has frozen and not thawed. */
   frozen(): Promise<readonly string[]>;

@@ -47,4 +47,7 @@ export const diskMigrations: readonly string[] = [
   CREATE TRIGGER layer_leaves_container AFTER DELETE ON layers
     BEGIN INSERT OR IGNORE INTO unclaimed (layer_id) VALUES (OLD.id); END;
   `,
+  `
+  ALTER TABLE attachments ADD COLUMN cache TEXT NOT NULL DEFAULT 'direct';
+  `,
 ];

@@ -41,10 +41,14 @@ export interface DiskRecord {
   readonly createdAtMs: number;
 }
 
+/** Whether the kernel keeps pages of the disk's file, or every request reaches keyvol. */
+export type FileCache = 'direct' | 'kernel';
+
 /** What a restart must bring back. */
 export interface AttachmentRecord {
   readonly diskId: string;
   readonly readOnly: boolean;
+  readonly cache: FileCache;
   /** Absolute directory when mounted. */
   readonly mountedAt: string | null;
   readonly filesystem: string | null;

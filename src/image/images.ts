@@ -1,4 +1,5 @@
 /** What the rest of keyvol sees of images and snapshots. */
+import type { FileCache } from '../disk/records.js';
 import type { Caller } from '../kms/key-service.js';
 import type { CreatedDisk, DeletedDisk, DiskDetails, LongCall } from '../volume/volumes.js';
 
@@ -18,7 +19,7 @@ export interface Images {
   list(): Promise<DiskDetails[]>;
   show(image: string): Promise<DiskDetails>;
   rename(image: string, name: string, caller: Caller): Promise<DiskDetails>;
-  attach(image: string, caller: Caller): Promise<DiskDetails>;
+  attach(image: string, options: { cache?: FileCache }, caller: Caller): Promise<DiskDetails>;
   detach(image: string, options: { force?: boolean }, caller: Caller): Promise<DiskDetails>;
   mount(image: string, directory: string, caller: Caller): Promise<DiskDetails>;
   unmount(image: string, caller: Caller): Promise<DiskDetails>;

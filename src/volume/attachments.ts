@@ -1,5 +1,5 @@
 /** Attach, detach, mount and unmount, the same for volumes and images. */
-import type { DiskRecord } from '../disk/records.js';
+import type { DiskRecord, FileCache, OnKeyLoss } from '../disk/records.js';
 import { deleteAttachment, putAttachment, setVolumeUse } from '../disk/statements.js';
 import { Fault } from '../fault.js';
 import type { Caller } from '../kms/key-service.js';
@@ -7,10 +7,9 @@ import type { DiskContext } from './context.js';
 import { assertMkfs, mountableDirectory } from './filesystem.js';
 import { LiveDisk, requireFuse } from './live-disk.js';
 import { Mount } from './mount.js';
-import type { MountRequest } from './volumes.js';
+import type { FileSettings, MountRequest } from './volumes.js';
 
-export interface AttachSettings {
-  readonly readOnly: boolean;
+export interface AttachSettings extends FileSettings {
   readonly attachedByMount: boolean;
 }
 
@@ -20,6 +19,19 @@ export function assertNotLost(disk: DiskRecord): void {
   throw new Fault('KEY_DELETED', `${disk.kind} ${disk.name} is lost: ${disk.stateReason}`, {
     hint: `keyvol ${disk.kind} delete removes what is left of it`,
   });
+}
+
+/**
+ * Throws WRONG_STATE for a disk that would wait for a lost key, if the kernel keeps pages of it:
+ * those that wait with a read would keep the others from being dropped.
+ */
+export function assertCanBeCut(disk: DiskRecord, policy: OnKeyLoss, cache: FileCache): void {
+  if (policy !== 'suspend' || cache !== 'kernel') return;
+  throw new Fault(
+    'WRONG_STATE',
+    `${disk.kind} ${disk.name} cannot wait for a lost key while the kernel caches its file`,
+    { hint: 'attach it without --cache kernel, or use another --on-key-loss' },
+  );
 }
 
 /** Throws WRONG_STATE when the disk is attached. */
@@ -42,8 +54,9 @@ export async function attach(
 ): Promise<LiveDisk> {
   assertNotAttached(context, disk, 'attach');
   assertNotLost(disk);
+  assertCanBeCut(disk, disk.onKeyLoss, settings.cache);
   requireFuse(context);
-  const live = new LiveDisk(context, disk, settings.readOnly);
+  const live = new LiveDisk(context, disk, settings);
   context.watch.register(live);
   context.live.set(disk.id, live);
   try {
@@ -103,7 +116,8 @@ export async function mount(
   await context.locks.run([`directory:${directory}`], async () => {
     assertNotAwaited(context, directory);
     const before = context.live.get(disk.id);
-    const settings = { readOnly, attachedByMount: before === undefined };
+    const attachedByMount = before === undefined;
+    const settings = { readOnly, cache: 'direct', attachedByMount } as const;
     const live = before ?? (await attach(context, disk, settings, caller));
     try {
       await putUp(context, live, directory, request.mkfs, settings.attachedByMount);
@@ -129,6 +143,7 @@ export async function unmount(context: DiskContext, disk: DiskRecord): Promise<v
     putAttachment({
       diskId: disk.id,
       readOnly: live.readOnly,
+      cache: live.cache,
       mountedAt: null,
       filesystem: null,
       attachedByMount: false,
@@ -188,9 +203,9 @@ async function putUp(
   try {
     await live.putMountUp(mkfs);
     const filesystem = mounted.filesystem ?? null;
-    const { id: diskId, readOnly } = live;
+    const { id: diskId, readOnly, cache } = live;
     await context.records.commit([
-      putAttachment({ diskId, readOnly, mountedAt: directory, filesystem, attachedByMount }),
+      putAttachment({ diskId, readOnly, cache, mountedAt: directory, filesystem, attachedByMount }),
     ]);
   } catch (error) {
     await mounted.abandon().catch(() => undefined);

@@ -94,6 +94,7 @@ function attachmentOf(context: DiskContext, disk: DiskRecord): AttachmentDetails
   return {
     path: live.path,
     readOnly: live.readOnly,
+    cache: live.cache,
     gate: stats?.gate ?? 'closed',
     poisoned: stats?.poisoned ?? false,
     ...(mount === undefined ? {} : { mountedAt: mount.directory }),

@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { Closing, Device, FuseSession } from '../device/index.js';
 import { releaseLayers, type OpenLayer } from '../disk/layers.js';
-import type { DiskKind, DiskRecord, LayerRecord, OnKeyLoss } from '../disk/records.js';
+import type { DiskKind, DiskRecord, FileCache, LayerRecord, OnKeyLoss } from '../disk/records.js';
 import { Fault } from '../fault.js';
 import type { DiskChange, KeySession } from '../kms/key-service.js';
 import type { DiskContext } from './context.js';
@@ -10,6 +10,7 @@ import { becomesSo, succeedsWithin, within } from './deadline.js';
 import { lockInTime, lossesOf, mustComeDown, type Ending } from './ending.js';
 import type { Gated } from './key-watch.js';
 import type { Mount } from './mount.js';
+import type { FileSettings } from './volumes.js';
 
 /** Of the second that cutting off may take (DESIGN §4). */
 const pagesWithinMs = 400;
@@ -27,6 +28,7 @@ export class LiveDisk implements Gated {
   readonly kind: DiskKind;
   readonly keyId: string;
   readonly readOnly: boolean;
+  readonly cache: FileCache;
   name: string;
   onKeyLoss: OnKeyLoss;
   phase: 'attaching' | 'in-use' | 'detaching' = 'attaching';
@@ -42,7 +44,7 @@ export class LiveDisk implements Gated {
   #comingDown: Promise<unknown> = Promise.resolve();
   #cut = false;
 
-  constructor(context: DiskContext, disk: DiskRecord, readOnly: boolean) {
+  constructor(context: DiskContext, disk: DiskRecord, { readOnly, cache }: FileSettings) {
     this.#context = context;
     this.id = disk.id;
     this.kind = disk.kind;
@@ -50,6 +52,7 @@ export class LiveDisk implements Gated {
     this.name = disk.name;
     this.onKeyLoss = disk.onKeyLoss;
     this.readOnly = readOnly;
+    this.cache = cache;
   }
 
   get diskName(): string {
@@ -110,6 +113,10 @@ export class LiveDisk implements Gated {
     this.#device = undefined;
     if (device === undefined) return;
     this.#closing = device;
+    // The file's number is needed for it, and goes with the file.
+    if (this.cache === 'kernel') {
+      await succeedsWithin(allWithinMs, this.#fuse.dropMappedPages(this.id));
+    }
     this.#fuse.remove(this.id);
     await device.close();
   }
@@ -272,6 +279,7 @@ export class LiveDisk implements Gated {
         name: this.name,
         device,
         readOnly: this.readOnly,
+        cache: this.cache,
         uid: process.getuid?.() ?? 0,
         gid: process.getgid?.() ?? 0,
         mode: this.readOnly ? 0o400 : 0o600,

@@ -89,7 +89,7 @@ async function reopen(
 ): Promise<Restoring | undefined> {
   const disk = context.records.disk(record.diskId);
   if (disk === undefined) return undefined;
-  const live = new LiveDisk(context, disk, record.readOnly);
+  const live = new LiveDisk(context, disk, record);
   if (record.mountedAt !== null) {
     const { mountedAt: directory, readOnly, filesystem } = record;
     live.mount = new Mount(context.host, {

@@ -4,7 +4,14 @@ import type { DiskRecord, OnKeyLoss } from '../disk/records.js';
 import { setName, setPolicy } from '../disk/statements.js';
 import { Fault } from '../fault.js';
 import type { Caller } from '../kms/key-service.js';
-import { assertNotAttached, attach, detach, mount, unmount } from './attachments.js';
+import {
+  assertCanBeCut,
+  assertNotAttached,
+  attach,
+  detach,
+  mount,
+  unmount,
+} from './attachments.js';
 import type { AuditAction } from '../audit/audit.js';
 import { audited, auditedRefusals } from './audited.js';
 import { lineageLock, nameLock, withDisk, type DiskContext } from './context.js';
@@ -16,6 +23,7 @@ import type {
   CreatedDisk,
   DeletedDisk,
   DiskDetails,
+  FileSettings,
   LongCall,
   MountRequest,
   NewVolume,
@@ -58,14 +66,17 @@ export class VolumeService implements Volumes {
 
   setOnKeyLoss(volume: string, policy: OnKeyLoss, caller: Caller): Promise<DiskDetails> {
     const work = async (disk: DiskRecord): Promise<void> => {
+      const live = this.#context.live.get(disk.id);
+      if (live !== undefined) assertCanBeCut(disk, policy, live.cache);
       await this.#context.records.commit([setPolicy(disk.id, policy)]);
-      await this.#context.live.get(disk.id)?.setOnKeyLoss(policy);
+      await live?.setOnKeyLoss(policy);
     };
     return this.#verb('updateVolume', volume, caller, work, `on key loss: ${policy}`);
   }
 
-  attach(volume: string, options: { readOnly?: boolean }, caller: Caller): Promise<DiskDetails> {
-    const settings = { readOnly: options.readOnly ?? false, attachedByMount: false };
+  attach(volume: string, options: Partial<FileSettings>, caller: Caller): Promise<DiskDetails> {
+    const { readOnly = false, cache = 'direct' } = options;
+    const settings = { readOnly, cache, attachedByMount: false };
     return this.#verb('attachVolume', volume, caller, async (disk) => {
       await attach(this.#context, disk, settings, caller);
     });

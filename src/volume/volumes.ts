@@ -1,12 +1,18 @@
 /** What the rest of keyvol sees of volumes: verbs in, records out. */
-import type { DiskKind, DiskRecord, OnKeyLoss } from '../disk/records.js';
+import type { DiskKind, DiskRecord, FileCache, OnKeyLoss } from '../disk/records.js';
 import type { Caller } from '../kms/key-service.js';
 import type { DiskHealth } from './health.js';
+
+export interface FileSettings {
+  readonly readOnly: boolean;
+  readonly cache: FileCache;
+}
 
 export interface AttachmentDetails {
   /** The FUSE file. */
   readonly path: string;
   readonly readOnly: boolean;
+  readonly cache: FileCache;
   readonly gate: 'open' | 'held' | 'closed';
   readonly poisoned: boolean;
   readonly mountedAt?: string;
@@ -90,7 +96,7 @@ export interface Volumes {
   show(volume: string): Promise<DiskDetails>;
   rename(volume: string, name: string, caller: Caller): Promise<DiskDetails>;
   setOnKeyLoss(volume: string, policy: OnKeyLoss, caller: Caller): Promise<DiskDetails>;
-  attach(volume: string, options: { readOnly?: boolean }, caller: Caller): Promise<DiskDetails>;
+  attach(volume: string, options: Partial<FileSettings>, caller: Caller): Promise<DiskDetails>;
   detach(volume: string, options: { force?: boolean }, caller: Caller): Promise<DiskDetails>;
   mount(volume: string, request: MountRequest, caller: Caller): Promise<DiskDetails>;
   unmount(volume: string, caller: Caller): Promise<DiskDetails>;

@@ -27,7 +27,7 @@ const calls: Record<string, (client: DaemonClient) => Promise<unknown>> = {
   'POST /volumes/:volume/clone': (c) => c.cloneVolume('v', 'w'),
   'POST /volumes/:volume/rename': (c) => c.renameVolume('v', 'w'),
   'POST /volumes/:volume/set': (c) => c.setVolume('v', { on_key_loss: 'until-detach' }),
-  'POST /volumes/:volume/attach': (c) => c.attachVolume('v', { read_only: true }),
+  'POST /volumes/:volume/attach': (c) => c.attachVolume('v', { read_only: true, cache: 'kernel' }),
   'POST /volumes/:volume/detach': (c) => c.detachVolume('v', { force: true }),
   'POST /volumes/:volume/mount': (c) => c.mountVolume('v', { directory: '/m', mkfs: 'ext4' }),
   'POST /volumes/:volume/unmount': (c) => c.unmountVolume('v'),
@@ -42,7 +42,7 @@ const calls: Record<string, (client: DaemonClient) => Promise<unknown>> = {
   'GET /images/:image': (c) => c.showImage('i'),
   'DELETE /images/:image': (c) => c.deleteImage('i'),
   'POST /images/:image/rename': (c) => c.renameImage('i', 'j'),
-  'POST /images/:image/attach': (c) => c.attachImage('i'),
+  'POST /images/:image/attach': (c) => c.attachImage('i', { cache: 'kernel' }),
   'POST /images/:image/detach': (c) => c.detachImage('i', { force: true }),
   'POST /images/:image/mount': (c) => c.mountImage('i', { directory: '/m' }),
   'POST /images/:image/unmount': (c) => c.unmountImage('i'),
@@ -99,6 +99,7 @@ t.test('a disk arrives with all that is known of it', async (t) => {
   const attachment = {
     path: '/r/disks/volumes/db',
     readOnly: true,
+    cache: 'kernel',
     gate: 'open',
     poisoned: false,
     mountedAt: '/m',
@@ -129,6 +130,7 @@ t.test('a disk arrives with all that is known of it', async (t) => {
     attachment: {
       path: '/r/disks/volumes/db',
       read_only: true,
+      cache: 'kernel',
       gate: 'open',
       poisoned: false,
       mounted_at: '/m',

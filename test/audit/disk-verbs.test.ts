@@ -84,7 +84,7 @@ t.test('one verb, one record', { skip, timeout: 60_000 }, async (t) => {
   const image = () => images.create({ name: 'i', volume: 'web' }, caller);
   await leaves(image, 'createImage', 'image i');
   await leaves(image, 'createImage', 'image i', 'IMAGE_EXISTS');
-  await leaves(() => images.attach('i', caller), 'attachImage', 'image i');
+  await leaves(() => images.attach('i', {}, caller), 'attachImage', 'image i');
   await leaves(() => images.delete('i', caller), 'deleteImage', 'image i', 'WRONG_STATE');
   await leaves(() => images.detach('i', {}, caller), 'detachImage', 'image i');
   await leaves(() => images.rename('i', 'j', caller), 'updateImage', 'image i');

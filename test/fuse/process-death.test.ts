@@ -24,7 +24,7 @@ const layer = { path: ${JSON.stringify(layerPath)}, sizeBytes: ${8 * MIB},
 const device = await addon.openDevice({ layers: [layer], writable: true });
 const session = await addon.mountFuse({ mountPoint: ${JSON.stringify(mountPoint)}, threads: 4, allowOther: true });
 session.serve();
-session.add({ id: 'v', directory: 'volumes', name: 'v', device, readOnly: false, uid: 0, gid: 0, mode: 0o600 });
+session.add({ id: 'v', directory: 'volumes', name: 'v', device, readOnly: false, cache: 'direct', uid: 0, gid: 0, mode: 0o600 });
 process.stdout.write('ready');
 process.stdin.on('end', () => process.exit(7)).resume();
 `;

@@ -34,7 +34,7 @@ t.test('an image and a clone of 1 TiB under writers', { timeout: 120_000 }, asyn
     const low = [...values];
     await images.create({ name: `live${round}`, volume: 'big' }, caller);
     const high = values.map((value) => value + 1);
-    const image = (await images.attach(`live${round}`, caller)).attachment?.path ?? '';
+    const image = (await images.attach(`live${round}`, {}, caller)).attachment?.path ?? '';
     const reader = await open(image, 'r');
     for (const writer of [0, 1]) {
       const at = mib * (writer + 2) + writer * 2 ** 34;

@@ -22,7 +22,7 @@ t.test('raw import', { timeout: 120_000 }, async (t) => {
   t.equal(disk.record.sizeBytes, 3 * mib + 4096);
   t.same(remarks, ['padded by 4095 bytes to a multiple of 4096']);
   t.same(progress, [mib, 2 * mib, 3 * mib, 3 * mib + 1]);
-  const { attachment } = await images.attach('i', caller);
+  const { attachment } = await images.attach('i', {}, caller);
   const seen = await readFile(attachment?.path ?? '');
   t.ok(seen.subarray(0, bytes.length).equals(bytes), 'every byte is there');
   t.ok(seen.subarray(bytes.length).equals(Buffer.alloc(4095)), 'and zeros up to the end');

@@ -40,6 +40,7 @@ export const volumeView: DiskView = {
   attachment: {
     path: '/run/keyvol/disks/volumes/db',
     read_only: false,
+    cache: 'direct',
     gate: 'open',
     poisoned: false,
   },

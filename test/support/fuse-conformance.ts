@@ -188,7 +188,14 @@ async function permissions(t: Test, driver: FuseDriver): Promise<void> {
   const mounted = await mountEmpty(t, driver);
   const { session, mountPoint, directory } = mounted;
   const device = await openStack(t, [newLayer(directory, sizeBytes)]);
-  const common = { directory: 'images', device, readOnly: true, uid: 65534, gid: 65534 } as const;
+  const common = {
+    directory: 'images',
+    device,
+    readOnly: true,
+    cache: 'direct',
+    uid: 65534,
+    gid: 65534,
+  } as const;
   session.add({ ...common, id: 'i', name: 'shown', mode: 0o644 });
   session.add({ ...common, id: 'j', name: 'hidden', mode: 0o600, uid: 0, gid: 0 });
   const shown = join(mountPoint, 'images', 'shown');

@@ -66,6 +66,7 @@ export function exportVolume(
     name,
     device,
     readOnly: false,
+    cache: 'direct',
     uid: 0,
     gid: 0,
     mode: 0o600,

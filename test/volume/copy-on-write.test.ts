@@ -49,7 +49,7 @@ t.test('clones do not see each other', async (t) => {
   await volumes.clone('db', 'right', caller);
   const left = (await volumes.attach('left', {}, caller)).attachment?.path ?? '';
   const right = (await volumes.attach('right', {}, caller)).attachment?.path ?? '';
-  const base = (await images.attach('base', caller)).attachment?.path ?? '';
+  const base = (await images.attach('base', {}, caller)).attachment?.path ?? '';
   await write(left, 'b', 0);
   await write(right, 'b', 0);
   await write(db, 'b', 0);

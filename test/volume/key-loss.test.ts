@@ -19,7 +19,7 @@ t.test('deny cuts off and goes on', async (t) => {
   await volumes.create({ name: 'other', sizeBytes: 8 * mib }, caller);
   await images.create({ name: 'base', volume: 'db' }, caller);
   const { attachment } = await volumes.attach('db', {}, caller);
-  await images.attach('base', caller);
+  await images.attach('base', {}, caller);
   await volumes.attach('other', {}, caller);
   const file = await open(attachment?.path ?? '', 'r+');
   await file.write(Buffer.alloc(4096, 'k'), 0, 4096, 0);

@@ -33,7 +33,7 @@ async function opens(state: State, kind: string, name: string): Promise<string> 
     await outcomeOf(volumes.detach(name, {}, caller));
     return outcome;
   }
-  const outcome = await outcomeOf(images.attach(name, caller));
+  const outcome = await outcomeOf(images.attach(name, {}, caller));
   await outcomeOf(images.detach(name, {}, caller));
   return outcome;
 }

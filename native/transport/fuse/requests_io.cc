@@ -26,8 +26,11 @@ void HandleOpen(Tree& tree, const Request& request, Reply& reply) {
   const int error_number = tree.Open(request.header.nodeid, for_writing, request.header.pid,
                                      request.header.unique, &out.fh);
   if (error_number != 0) return reply.Errno(error_number);
-  // Nothing of a disk may stay in the page cache of its file: the gate could not reach it.
-  out.open_flags = FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES;
+  // Nothing of a disk stays in the page cache of its file, where no gate could reach it, unless its
+  // owner wants it so.
+  out.open_flags = tree.IsCached(request.header.nodeid)
+                       ? FOPEN_KEEP_CACHE
+                       : FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES;
   reply.SendStruct(out);
 }
 

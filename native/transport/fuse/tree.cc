@@ -82,6 +82,13 @@ void Tree::Keep(const std::set<std::string>& ids) {
   }
 }
 
+std::vector<uint64_t> Tree::NodeIds() const {
+  std::shared_lock lock(mutex_);
+  std::vector<uint64_t> ids;
+  for (const Ledger::Node* node : ledger_->Nodes()) ids.push_back(node->node_id);
+  return ids;
+}
+
 Status Tree::Rename(const std::string& id, const std::string& name) {
   std::unique_lock lock(mutex_);
   const File* file = FindById(id);
@@ -216,6 +223,12 @@ bool Tree::IsWritable(uint64_t node_id) const {
   std::shared_lock lock(mutex_);
   const File* file = FindFile(node_id);
   return file != nullptr && !file->spec.read_only;
+}
+
+bool Tree::IsCached(uint64_t node_id) const {
+  std::shared_lock lock(mutex_);
+  const File* file = FindFile(node_id);
+  return file != nullptr && file->spec.cached;
 }
 
 void Tree::Release(uint64_t handle) {

@@ -27,6 +27,7 @@ struct FileSpec {
   std::string name;
   std::shared_ptr<Disk> disk;
   bool read_only;
+  bool cached;  // the kernel may keep pages of it
   uid_t uid;
   gid_t gid;
   mode_t mode;  // permission bits
@@ -62,6 +63,8 @@ class Tree {
   // Of the ledger's disks only these ids can come back. Until they are added, their handles answer
   // EIO; those of all others do so for ever.
   void Keep(const std::set<std::string>& ids);
+  // The numbers of all files that the ledger knows.
+  std::vector<uint64_t> NodeIds() const;
   // kNotFound for an unknown id, kExists for a taken name.
   Status Rename(const std::string& id, const std::string& name);
   // The file disappears, its handles answer EIO, and the tree's reference to its disk is gone;
@@ -89,6 +92,7 @@ class Tree {
   int Open(uint64_t node_id, bool for_writing, uint32_t thread_id, uint64_t unique,
            uint64_t* handle);
   bool IsWritable(uint64_t node_id) const;
+  bool IsCached(uint64_t node_id) const;
   void Release(uint64_t handle);
   // The disk behind an open handle; null when it was revoked or its file removed.
   std::shared_ptr<Disk> DiskOfHandle(uint64_t handle) const;

@@ -44,9 +44,14 @@ export const imageRoutes: readonly Route[] = [
   ),
   route(
     'POST /images/:image/attach',
-    { summary: 'Make an image reachable as a read-only file', params, reply },
-    async ({ disks, keys }, { params: { image }, caller }) =>
-      diskView(await disks.images.attach(image, caller), keys),
+    {
+      summary: 'Make an image reachable as a read-only file',
+      params,
+      body: schemas.imageAttachOptions,
+      reply,
+    },
+    async ({ disks, keys }, { params: { image }, body, caller }) =>
+      diskView(await disks.images.attach(image, body, caller), keys),
   ),
   route(
     'POST /images/:image/detach',

@@ -127,6 +127,7 @@ function attachmentView({ attachment }: DiskDetails): AttachmentView | undefined
   return {
     path: attachment.path,
     read_only: attachment.readOnly,
+    cache: attachment.cache,
     gate: attachment.gate,
     poisoned: attachment.poisoned,
     ...defined({ mounted_at: attachment.mountedAt, filesystem: attachment.filesystem }),

@@ -64,7 +64,7 @@ export const volumeRoutes: readonly Route[] = [
     'POST /volumes/:volume/attach',
     { summary: 'Make a volume reachable as a file', params, body: schemas.attachOptions, reply },
     async ({ disks, keys }, { params: { volume }, body, caller }) => {
-      const options = defined({ readOnly: body.read_only });
+      const options = defined({ readOnly: body.read_only, cache: body.cache });
       return diskView(await disks.volumes.attach(volume, options, caller), keys);
     },
   ),

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { CliContext } from '../context.js';
-import { declare } from '../declare.js';
+import { cacheOption, declare, type CacheOption } from '../declare.js';
 import { attachedLine } from '../views.js';
 
 export function imageAttachCommand(cli: CliContext): Command {
@@ -10,8 +10,9 @@ export function imageAttachCommand(cli: CliContext): Command {
     statuses: [3, 4, 5, 6, 8, 9],
   })
     .argument('<image>', 'image name or id')
-    .action(async (image: string) => {
+    .addOption(cacheOption())
+    .action(async (image: string, options: CacheOption) => {
       const daemon = await cli.connect();
-      cli.print(await daemon.attachImage(image), attachedLine);
+      cli.print(await daemon.attachImage(image, options), attachedLine);
     });
 }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { CliContext } from '../context.js';
-import { declare } from '../declare.js';
+import { cacheOption, declare, type CacheOption } from '../declare.js';
 import { attachedLine } from '../views.js';
 
 export function volumeAttachCommand(cli: CliContext): Command {
@@ -11,9 +11,10 @@ export function volumeAttachCommand(cli: CliContext): Command {
   })
     .argument('<volume>', 'volume name or id')
     .option('--read-only', 'refuse writes')
-    .action(async (volume: string, { readOnly }: { readOnly?: true }) => {
+    .addOption(cacheOption())
+    .action(async (volume: string, { readOnly, cache }: CacheOption & { readOnly?: true }) => {
       const daemon = await cli.connect();
-      const options = readOnly ? { read_only: true } : {};
+      const options = { ...(readOnly ? { read_only: true } : {}), ...(cache ? { cache } : {}) };
       cli.print(await daemon.attachVolume(volume, options), attachedLine);
     });
 }

@@ -198,7 +198,7 @@ export class TreeServices {
         if (kindOf(request.disk) === 'snapshot') return snapshots.delete(request.disk, caller);
         return (kindOf(request.disk) === 'image' ? images : volumes).delete(request.disk, caller);
       case 'attach':
-        if (kindOf(request.disk) === 'image') return images.attach(request.disk, caller);
+        if (kindOf(request.disk) === 'image') return images.attach(request.disk, {}, caller);
         return volumes.attach(request.disk, { readOnly: request.readOnly }, caller);
       case 'detach':
         return (kindOf(request.disk) === 'image' ? images : volumes).detach(
