@@ -25,8 +25,9 @@ export class Stage {
     this.shell.log.name(process.execPath, 'node');
     this.shell.log.name(this.work, '$WORK');
     this.shell.log.name(this.#files, '$FILE');
+    // Not once: a Ctrl-C comes from the terminal and from npm, and the second would end the clearing.
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-      process.once(signal, () => {
+      process.on(signal, () => {
         this.clear();
         process.exit(130);
       });
