@@ -1,5 +1,5 @@
 /** What a run leaves: raw figures, tables and a plot in bench/results, and docs/performance.md. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cpuModel, type Facts } from './machine.js';
 import { plot } from './plot.js';
@@ -55,7 +55,11 @@ export function writeReport(report: Report): void {
   const plotPath = `../bench/results/${name}.svg`;
   writeFileSync(
     join('docs', 'performance.md'),
-    `${introduction(report, name)}${figuresOf(report, plotPath)}`,
+    sections([
+      introduction(report, name),
+      readFileSync(join('bench', 'findings.md'), 'utf8').trimEnd(),
+      figuresOf(report, plotPath),
+    ]),
   );
 }
 
@@ -69,9 +73,7 @@ Written by \`npm run bench\`, on ${date.slice(0, 10)}. ${reached} of ${judged.le
 
 All systems serve a file of ${gib} GiB of the same random data on the same backing, a tmpfs or a real file, at the same time. fio with direct I/O runs each job on each of them in turn, ${settings.rounds} rounds of ${settings.seconds} s. A figure is the median of its rounds, with the least and the most in brackets; a ratio is that of two figures of one round, and its median and spread are those of these ratios. Below a FUSE file every system uses the page cache of its backing; the plain file on a real disk does not. *pass-through* is keyvol's own FUSE transport, with as many threads, over a plain file: what is lost beside it, layers and encryption cost. CPU time is that of a system's own processes, without kernel threads and fio.
 
-The raw figures: [${name}.json](../bench/results/${name}.json). To repeat, as root: \`npm run bench\`, with 8 GiB of memory and of disk to spare, in about an hour. \`npm run bench -- --help\` lists options; \`--only WORD\` runs and prints a part.
-
-`;
+The raw figures: [${name}.json](../bench/results/${name}.json). To repeat, as root: \`npm run bench\`, with 8 GiB of memory and of disk to spare, in about an hour. \`npm run bench -- --help\` lists options; \`--only WORD\` runs and prints a part.`;
 }
 
 function figuresOf(report: Report, plotPath: string): string {
