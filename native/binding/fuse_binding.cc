@@ -45,8 +45,6 @@ struct FuseMount {
   std::shared_ptr<fuse::Ledger> ledger;
   std::shared_ptr<fuse::Tree> tree;
   std::shared_ptr<fuse::Session> session;
-  // Files of a former process, of which the kernel may have pages that no gate guards any more.
-  std::vector<uint64_t> inherited;
 };
 
 // A ledger and the mount's descriptors, in this order.
@@ -194,6 +192,7 @@ class FuseSessionHandle : public Napi::ObjectWrap<FuseSessionHandle> {
          InstanceMethod<&Self::SetExclusive>("setExclusive"),
          InstanceMethod<&Self::RevokeHandles>("revokeHandles"),
          InstanceMethod<&Self::DropMappedPages>("dropMappedPages"),
+         InstanceMethod<&Self::DropInheritedPages>("dropInheritedPages"),
          InstanceMethod<&Self::UnmountAsync>("unmount")}));
   }
 
@@ -230,9 +229,13 @@ class FuseSessionHandle : public Napi::ObjectWrap<FuseSessionHandle> {
     const Napi::Array ids = info[0].As<Napi::Array>();
     std::set<std::string> kept;
     for (uint32_t i = 0; i < ids.Length(); ++i) kept.insert(StringOf(ids.Get(i)));
-    mount_->inherited = mount_->tree->NodeIds();
+    const std::vector<uint64_t> files = mount_->tree->NodeIds();
     mount_->tree->Keep(kept);
-    return info.Env().Undefined();
+    Napi::Array numbers = Napi::Array::New(info.Env(), files.size());
+    for (uint32_t i = 0; i < files.size(); ++i) {
+      numbers.Set(i, Napi::Number::New(info.Env(), static_cast<double>(files[i])));
+    }
+    return numbers;
   }
 
   Napi::Value ServeNow(const Napi::CallbackInfo& info) {
@@ -241,9 +244,6 @@ class FuseSessionHandle : public Napi::ObjectWrap<FuseSessionHandle> {
 
   Napi::Value SettleAsync(const Napi::CallbackInfo& info) {
     return RunOnThread(info.Env(), [mount = mount_] {
-      for (const uint64_t node_id : mount->inherited) {
-        RETURN_IF_ERROR(mount->session->InvalidatePages(node_id));
-      }
       return mount->holder_path.empty() ? Status::Ok()
                                         : AskOnce(mount->holder_path, {fuse::kSettle});
     });
@@ -322,6 +322,12 @@ class FuseSessionHandle : public Napi::ObjectWrap<FuseSessionHandle> {
       if (node_id == 0) return Status::Error(Code::kNotFound, "disk " + id + " is not exported");
       return mount->session->InvalidatePages(node_id);
     });
+  }
+
+  Napi::Value DropInheritedPages(const Napi::CallbackInfo& info) {
+    const auto node_id = static_cast<uint64_t>(IntegerOf(info[0]));
+    return RunOnThread(
+        info.Env(), [mount = mount_, node_id] { return mount->session->InvalidatePages(node_id); });
   }
 
   Napi::Value UnmountAsync(const Napi::CallbackInfo& info) {

@@ -204,15 +204,13 @@ export interface FuseSession {
   readonly isHeld: boolean;
   /**
    * Before serving a mount that a former process has left: of the files that are open in programs,
-   * only those with these ids may be added again; handles on all others answer EIO for ever.
+   * only those with these ids may be added again; handles on all others answer EIO for ever. Answers
+   * the numbers of all of them, for dropInheritedPages.
    */
-  keep(ids: readonly string[]): void;
+  keep(ids: readonly string[]): readonly number[];
   /** Begins to answer; until then every request waits. Once. */
   serve(): void;
-  /**
-   * Drops the pages that the kernel has of a former daemon's files, and waits for what it had its
-   * holder do to the host, and has not seen the end of.
-   */
+  /** Waits for what a former daemon had its holder do to the host, and has not seen the end of. */
   settle(): Promise<void>;
   /** The loop devices whose filesystems a former daemon has frozen and not thawed. */
   frozen(): Promise<readonly string[]>;
@@ -240,6 +238,8 @@ export interface FuseSession {
    * of plaintext. Dirty ones are written first, so call it before the gate closes, and after.
    */
   dropMappedPages(id: string): Promise<void>;
+  /** The same for a file that a former process has left, exported again or not. */
+  dropInheritedPages(file: number): Promise<void>;
   /** Unmounts (lazily if busy) and ends the threads. */
   unmount(): Promise<void>;
 }

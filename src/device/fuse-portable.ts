@@ -90,8 +90,9 @@ class PortableSession implements FuseSession {
     private readonly connection: number,
   ) {}
 
-  keep(_ids: readonly string[]): void {
-    // Nothing outlives a mount of libfuse.
+  /** Nothing outlives a mount of libfuse. */
+  keep(): readonly number[] {
+    return [];
   }
 
   serve(): void {
@@ -144,6 +145,10 @@ class PortableSession implements FuseSession {
 
   revokeHandles(id: string, _which: 'own' | 'all'): void {
     this.tree.revoke(id);
+  }
+
+  dropInheritedPages(): Promise<void> {
+    return Promise.resolve();
   }
 
   async dropMappedPages(_id: string): Promise<void> {

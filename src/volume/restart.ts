@@ -6,7 +6,7 @@ import { setErrorOfKey } from '../disk/statements.js';
 import { Fault } from '../fault.js';
 import type { FuseSession } from '../device/index.js';
 import type { DiskContext } from './context.js';
-import { within } from './deadline.js';
+import { succeedsWithin, within } from './deadline.js';
 import { LiveDisk } from './live-disk.js';
 import { readMounts, realPathOf } from './mount-table.js';
 import { Mount } from './mount.js';
@@ -20,6 +20,7 @@ const settledWithinMs = 10_000;
 /** What waits for a key, a freeze most likely, does not settle. */
 const settledWithoutKeyWithinMs = 1000;
 const cachesWithinMs = 3000;
+const pagesWithinMs = 1000;
 
 /**
  * Attaches what the records say, then lets `fuse` serve, then mounts what was mounted; says for each
@@ -31,13 +32,18 @@ export async function restoreAttachments(context: DiskContext): Promise<string[]
   if (fuse === undefined) return [];
   const attachments = context.records.attachments();
   // Until the first answer, programs that have a file open wait for it.
-  fuse.keep(attachments.map(({ diskId }) => diskId));
+  const inherited = fuse.keep(attachments.map(({ diskId }) => diskId));
   const restoring = await Promise.all(attachments.map((record) => reopen(context, record)));
   fuse.serve();
+  // Of gates that were another's. Each by itself, for one whose readers wait must not hold up others.
+  const dropped = inherited.map((file) =>
+    succeedsWithin(pagesWithinMs, fuse.dropInheritedPages(file)),
+  );
   const disks = restoring.flatMap((disk) => disk ?? []);
   const haveKeys = disks.every(({ live }) => live.isOpen);
   const settleMs = haveKeys ? settledWithinMs : settledWithoutKeyWithinMs;
   await within(settleMs, fuse.settle(), () => undefined);
+  await Promise.all(dropped);
   if (fuse.kept) await adoptMounts(context, fuse, disks);
   const inUse = new Set(disks.flatMap(({ live }) => live.mount?.loop ?? []));
   const said = await releaseLoops(context.runtimeDir, context.host, inUse);

@@ -2,10 +2,12 @@
  * `--cache kernel`: programs read what the kernel has kept of a disk's file without asking keyvol,
  * and so past every gate. A lost key, a detach and a start must therefore end what is kept.
  */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { open, type FileHandle } from 'node:fs/promises';
 import t, { type Test } from 'tap';
 import type { DiskView } from '../../dist/api/types.js';
-import { must, startWorld, type World } from '../support/world.js';
+import { must, sleep, startWorld, type World } from '../support/world.js';
 
 const sizeBytes = 4 << 20;
 /** What users are promised of a lost key (docs/guarantees.md). */
@@ -91,7 +93,39 @@ t.test('a start keeps nothing of the former daemon’s, and the way of caching',
   t.match(await world.json<DiskView>('volume', 'show', 'v'), { attachment: { cache: 'kernel' } });
 });
 
-t.test('an image and a snapshot’s disk can be cached, and mount as they did', async (t) => {
+// Touches one page of its mapping at the start, and another for a line that it is sent.
+const mapper = `
+import mmap, os, sys
+pages = mmap.mmap(os.open(sys.argv[1], os.O_RDONLY), 1 << 20, mmap.MAP_SHARED, mmap.PROT_READ)
+print(pages[0], flush=True)
+sys.stdin.readline()
+print(pages[500000], flush=True)
+`;
+
+t.test('a start keeps nothing, though readers of another disk wait for its key', async (t) => {
+  const world = await startWorld(t);
+  await world.keyvol('key', 'create', 'app');
+  const create = ['volume', 'create', '--size', String(sizeBytes), '--key', 'app', '--on-key-loss'];
+  await world.keyvol(...create, 'suspend', 'waiting');
+  await world.keyvol('volume', 'attach', 'waiting');
+  await world.keyvol(...create, 'until-detach', 'v');
+  await world.keyvol('volume', 'attach', 'v', '--cache', 'kernel');
+  const path = world.volumePath('waiting');
+  const reader = spawn('python3', ['-c', mapper, path], { stdio: ['pipe', 'pipe', 'ignore'] });
+  await once(reader.stdout, 'data');
+  const file = await used(t, world.volumePath('v'));
+  await world.keyvol('key', 'disable', 'app');
+  reader.stdin.write('\n');
+  await sleep(200);
+  await world.kill(await world.pid());
+  await world.respawn();
+  t.equal(await firstByte(file), 'EIO');
+  const ended = once(reader, 'exit');
+  await world.keyvol('key', 'enable', 'app');
+  t.same(await ended, [0, null], 'who waited got its page');
+});
+
+t.test('an image can be cached, and is as it was when its volume is written', async (t) => {
   const { world, path } = await attached(t, '--cache', 'kernel');
   const file = await used(t, path);
   await world.keyvol('image', 'create', 'i', '--volume', 'v');

@@ -35,8 +35,8 @@ export class DirectSession {
     this.mountPoint = mountPoint;
   }
 
-  keep(): void {
-    // No program has a file open.
+  keep(): readonly number[] {
+    return [];
   }
 
   serve(): void {
@@ -87,6 +87,10 @@ export class DirectSession {
 
   revokeHandles(): void {
     // There are no handles.
+  }
+
+  dropInheritedPages(): Promise<void> {
+    return Promise.resolve();
   }
 
   dropMappedPages(): Promise<void> {

@@ -316,7 +316,7 @@ function filesAsDevices(devices: Map<string, Device>): FuseSession {
     mountPoint: '/proc',
     kept: false,
     isHeld: false,
-    keep: () => undefined,
+    keep: () => [],
     serve: () => undefined,
     settle: async () => undefined,
     frozen: async () => [],
@@ -329,6 +329,7 @@ function filesAsDevices(devices: Map<string, Device>): FuseSession {
     setExclusive: () => undefined,
     revokeHandles: () => undefined,
     dropMappedPages: async () => undefined,
+    dropInheritedPages: async () => undefined,
     unmount: async () => undefined,
   };
 }
