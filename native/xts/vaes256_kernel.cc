@@ -1,6 +1,6 @@
 #if defined(__x86_64__)
 
-#define KERNEL_TARGET "aes,vaes,vpclmulqdq,pclmul,avx2"
+#define KERNEL_TARGET "aes,vaes,avx2"
 
 #include "xts/cpu.h"
 #include "xts/wide_xts.h"
@@ -11,7 +11,7 @@ namespace {
 
 struct Vaes256 {
   using Vector = __m256i;
-  static constexpr int kVectors = 4;
+  static constexpr size_t kVectors = 4;
 
   KERNEL_INLINE static Vector Load(const void* bytes) {
     return _mm256_loadu_si256(static_cast<const Vector*>(bytes));
@@ -33,31 +33,7 @@ struct Vaes256 {
     return _mm256_aesdeclast_epi128(v, key);
   }
 
-  // t × x^8.
-  KERNEL_INLINE static Vector Advance(Vector t) {
-    const Vector carried = _mm256_clmulepi64_epi128(_mm256_bsrli_epi128(t, 15), Reduction(), 0x00);
-    return Xor(_mm256_bslli_epi128(t, 1), carried);
-  }
-
-  // t × x^0 to x^7: lane n of vector i times x^(2i + n).
-  KERNEL_INLINE static void Powers(Vector t, Vector (&powers)[kVectors]) {
-    Vector left = _mm256_set_epi64x(1, 1, 0, 0);
-    Vector right = _mm256_set_epi64x(63, 63, 64, 64);
-    const Vector two = _mm256_set1_epi64x(2);
-#pragma GCC unroll 4
-    for (int i = 0; i < kVectors; ++i) {
-      const Vector carried = _mm256_srlv_epi64(t, right);
-      powers[i] = Xor3(_mm256_sllv_epi64(t, left), _mm256_bslli_epi128(carried, 8),
-                       _mm256_clmulepi64_epi128(carried, Reduction(), 0x01));
-      left = _mm256_add_epi64(left, two);
-      right = _mm256_sub_epi64(right, two);
-    }
-  }
-
   KERNEL_INLINE static void ClearRegisters() { _mm256_zeroall(); }
-
- private:
-  KERNEL_INLINE static Vector Reduction() { return _mm256_set1_epi64x(0x87); }
 };
 
 bool IsSupported() { return HasVaes() && __builtin_cpu_supports("avx2"); }

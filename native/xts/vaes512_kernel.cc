@@ -5,7 +5,7 @@
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #endif
 
-#define KERNEL_TARGET "aes,vaes,vpclmulqdq,pclmul,avx2,avx512f,avx512bw,avx512vl"
+#define KERNEL_TARGET "aes,vaes,avx2,avx512f,avx512bw,avx512vl"
 
 #include "xts/cpu.h"
 #include "xts/wide_xts.h"
@@ -16,7 +16,7 @@ namespace {
 
 struct Vaes512 {
   using Vector = __m512i;
-  static constexpr int kVectors = 4;
+  static constexpr size_t kVectors = 4;
 
   KERNEL_INLINE static Vector Load(const void* bytes) { return _mm512_loadu_si512(bytes); }
   KERNEL_INLINE static void Store(void* bytes, Vector v) { _mm512_storeu_si512(bytes, v); }
@@ -34,28 +34,6 @@ struct Vaes512 {
   KERNEL_INLINE static Vector Decrypt(Vector v, Vector key) { return _mm512_aesdec_epi128(v, key); }
   KERNEL_INLINE static Vector DecryptLast(Vector v, Vector key) {
     return _mm512_aesdeclast_epi128(v, key);
-  }
-
-  // t × x^16 in GF(2^128): what leaves at the top comes back times x^7 + x^2 + x + 1 (0x87).
-  KERNEL_INLINE static Vector Advance(Vector t) {
-    const Vector carried = _mm512_clmulepi64_epi128(_mm512_bsrli_epi128(t, 14), Reduction(), 0x00);
-    return _mm512_xor_si512(_mm512_bslli_epi128(t, 2), carried);
-  }
-
-  // t × x^0 to x^15: lane n of vector i times x^(4i + n).
-  KERNEL_INLINE static void Powers(Vector t, Vector (&powers)[kVectors]) {
-    Vector left = _mm512_set_epi64(3, 3, 2, 2, 1, 1, 0, 0);
-    Vector right = _mm512_set_epi64(61, 61, 62, 62, 63, 63, 64, 64);
-    const Vector four = _mm512_set1_epi64(4);
-#pragma GCC unroll 4
-    for (int i = 0; i < kVectors; ++i) {
-      const Vector carried = _mm512_srlv_epi64(t, right);
-      const Vector shifted = _mm512_sllv_epi64(t, left);
-      powers[i] = Xor3(shifted, _mm512_bslli_epi128(carried, 8),
-                       _mm512_clmulepi64_epi128(carried, Reduction(), 0x01));
-      left = _mm512_add_epi64(left, four);
-      right = _mm512_sub_epi64(right, four);
-    }
   }
 
   KERNEL_INLINE static void ClearRegisters() {
@@ -82,9 +60,6 @@ struct Vaes512 {
         : "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25",
           "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31");
   }
-
- private:
-  KERNEL_INLINE static Vector Reduction() { return _mm512_set1_epi64(0x87); }
 };
 
 bool IsSupported() {

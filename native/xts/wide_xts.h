@@ -4,7 +4,8 @@
 //
 // What makes it fast: the tweaks of 16 sectors are encrypted together, so that short sectors do
 // not wait for 14 rounds each; as many blocks are under way as the processor's AES units can
-// take; the first round key is folded into the tweak, the last one too.
+// take; and the vector units do next to nothing but AES, for the tweaks of the blocks are made
+// beside it by the integer units, which would be idle, a few steps before they are used.
 #ifndef KEYVOL_XTS_WIDE_XTS_H_
 #define KEYVOL_XTS_WIDE_XTS_H_
 
@@ -24,7 +25,27 @@ namespace {
 
 constexpr size_t kBlockBytes = 16;
 constexpr size_t kTweakBatch = 16;
-constexpr int kLastRound = RoundKeys::kRounds;
+constexpr size_t kLastRound = RoundKeys::kRounds;
+
+// The tweaks of the blocks of a sector, one after the other: IEEE 1619 section 5.2, times x in
+// GF(2^128). What leaves at the top comes back as x^7 + x^2 + x + 1 (0x87).
+struct TweakChain {
+  uint64_t low = 0;
+  uint64_t high = 0;
+
+  KERNEL_INLINE void StartAt(const uint8_t* tweak) {
+    __builtin_memcpy(&low, tweak, sizeof low);
+    __builtin_memcpy(&high, tweak + sizeof low, sizeof high);
+  }
+
+  KERNEL_INLINE void PutNext(uint64_t* block) {
+    block[0] = low;
+    block[1] = high;
+    const uint64_t carried = static_cast<uint64_t>(static_cast<int64_t>(high) >> 63) & 0x87;
+    high = 2 * high + (low >> 63);
+    low = (2 * low) ^ carried;
+  }
+};
 
 // V is one width of vector: its type, its lanes (blocks of 16 bytes), how many are under way at
 // once, and what can be done with them.
@@ -33,9 +54,18 @@ struct WideXts {
   using Vector = typename V::Vector;
   static constexpr int kVectors = V::kVectors;
   static constexpr size_t kStepBytes = kVectors * sizeof(Vector);
+  static constexpr size_t kStepBlocks = kStepBytes / kBlockBytes;
+  // The tweaks of a step are written as words and read as vectors, which has to wait until the
+  // words are in the cache: so many steps lie between that no processor has both under way.
+  static constexpr size_t kStepsAhead = 3;
+
+  struct Step {
+    uint64_t words[kStepBytes / sizeof(uint64_t)];
+  };
 
   struct Tweaks {
-    alignas(64) uint8_t bytes[kTweakBatch * kBlockBytes];
+    alignas(64) uint8_t sectors[kTweakBatch * kBlockBytes];
+    Step steps[kStepsAhead + 1];
   };
 
   // The numbers of the sectors, encrypted under the tweak key: IEEE 1619 section 5.3, T before
@@ -44,27 +74,28 @@ struct WideXts {
   KERNEL_INLINE static void MakeTweaks(const RoundKeys& keys, const SectorRun& run, size_t first,
                                        Tweaks& tweaks) {
     const unsigned shift = static_cast<unsigned>(__builtin_ctzll(run.sector_bytes / 512));
-    auto* words = reinterpret_cast<uint64_t*>(tweaks.bytes);
+    auto* words = reinterpret_cast<uint64_t*>(tweaks.sectors);
     for (size_t i = 0; i < kTweakBatch; ++i) {
       const uint64_t sector = run.first_sector + first + i;
       words[2 * i] = sector << shift;
       words[2 * i + 1] = shift == 0 ? 0 : sector >> (64 - shift);
     }
-    for (size_t at = 0; at < sizeof tweaks.bytes; at += kStepBytes) {
+    for (size_t at = 0; at < sizeof tweaks.sectors; at += kStepBytes) {
       Vector v[kVectors];
 #pragma GCC unroll 8
-      for (int i = 0; i < kVectors; ++i) {
-        v[i] = V::Xor(V::Load(tweaks.bytes + at + i * sizeof(Vector)), V::Broadcast(keys.tweak[0]));
+      for (size_t i = 0; i < kVectors; ++i) {
+        v[i] =
+            V::Xor(V::Load(tweaks.sectors + at + i * sizeof(Vector)), V::Broadcast(keys.tweak[0]));
       }
-      for (int round = 1; round < kLastRound; ++round) {
+      for (size_t round = 1; round < kLastRound; ++round) {
         const Vector key = V::Broadcast(keys.tweak[round]);
 #pragma GCC unroll 8
-        for (int i = 0; i < kVectors; ++i) v[i] = V::Encrypt(v[i], key);
+        for (size_t i = 0; i < kVectors; ++i) v[i] = V::Encrypt(v[i], key);
       }
       const Vector key = V::Broadcast(keys.tweak[kLastRound]);
 #pragma GCC unroll 8
-      for (int i = 0; i < kVectors; ++i) {
-        V::Store(tweaks.bytes + at + i * sizeof(Vector), V::EncryptLast(v[i], key));
+      for (size_t i = 0; i < kVectors; ++i) {
+        V::Store(tweaks.sectors + at + i * sizeof(Vector), V::EncryptLast(v[i], key));
       }
     }
   }
@@ -79,58 +110,69 @@ struct WideXts {
     return kEncrypts ? V::EncryptLast(v, key) : V::DecryptLast(v, key);
   }
 
-  // The round keys are read again for each step, which costs nothing beside the rounds: kept in
+  // The blocks of `data`, whose tweaks are `now`, and beside them the tweaks of a later step. The
+  // round keys are read again for each step, which costs nothing beside the rounds: kept in
   // registers, the compiler would move some of them to the stack.
   template <bool kEncrypts>
-  KERNEL_INLINE static void TransformStep(const RoundKeys::Schedule& keys,
-                                          const Vector (&t)[kVectors], std::byte* data) {
+  KERNEL_INLINE static void TransformStep(const RoundKeys::Schedule& keys, const Step& now,
+                                          std::byte* data, TweakChain& chain, Step& later) {
+    const auto* tweaks = reinterpret_cast<const uint8_t*>(now.words);
     Vector v[kVectors];
     const Vector first = V::Broadcast(keys[0]);
 #pragma GCC unroll 8
-    for (int i = 0; i < kVectors; ++i) {
-      v[i] = V::Xor3(V::Load(data + i * sizeof(Vector)), t[i], first);
+    for (size_t i = 0; i < kVectors; ++i) {
+      const size_t at = i * sizeof(Vector);
+      v[i] = V::Xor3(V::Load(data + at), V::Load(tweaks + at), first);
     }
 #pragma GCC unroll 16
-    for (int round = 1; round < kLastRound; ++round) {
+    for (size_t round = 1; round < kLastRound; ++round) {
       const Vector key = V::Broadcast(keys[round]);
 #pragma GCC unroll 8
-      for (int i = 0; i < kVectors; ++i) v[i] = Round<kEncrypts>(v[i], key);
+      for (size_t i = 0; i < kVectors; ++i) v[i] = Round<kEncrypts>(v[i], key);
+      constexpr size_t kRoundsBeside = kLastRound - 1;
+#pragma GCC unroll 8
+      for (size_t block = kStepBlocks * (round - 1) / kRoundsBeside;
+           block < kStepBlocks * round / kRoundsBeside; ++block) {
+        chain.PutNext(later.words + 2 * block);
+      }
     }
     const Vector last = V::Broadcast(keys[kLastRound]);
 #pragma GCC unroll 8
-    for (int i = 0; i < kVectors; ++i) {
-      V::Store(data + i * sizeof(Vector), LastRound<kEncrypts>(v[i], V::Xor(t[i], last)));
+    for (size_t i = 0; i < kVectors; ++i) {
+      const size_t at = i * sizeof(Vector);
+      V::Store(data + at, LastRound<kEncrypts>(v[i], V::Xor(V::Load(tweaks + at), last)));
     }
   }
 
-  template <bool kEncrypts>
-  KERNEL_INLINE static void TransformSector(const RoundKeys::Schedule& keys, const uint8_t* tweak,
-                                            std::byte* data, size_t sector_bytes) {
-    Vector t[kVectors];
-    V::Powers(V::Broadcast(tweak), t);
-    for (size_t at = 0; at < sector_bytes; at += kStepBytes) {
-      TransformStep<kEncrypts>(keys, t, data + at);
-#pragma GCC unroll 8
-      for (int i = 0; i < kVectors; ++i) t[i] = V::Advance(t[i]);
-    }
-  }
-
+  // The chain runs kStepsAhead steps before the data, and past the end, where nothing is used.
   template <bool kEncrypts>
   KERNEL_INLINE static void Transform(const RoundKeys& keys, const SectorRun& run) {
+    const RoundKeys::Schedule& schedule = kEncrypts ? keys.encrypt : keys.decrypt;
+    const size_t steps = run.sectors * run.sector_bytes / kStepBytes;
     Tweaks tweaks;
+    TweakChain chain;
+    size_t sector = 0;
+    size_t left_bytes = 0;
     std::byte* data = run.data;
-    for (size_t first = 0; first < run.sectors; first += kTweakBatch) {
-      MakeTweaks(keys, run, first, tweaks);
-      const size_t left = run.sectors - first;
-      const size_t count = left < kTweakBatch ? left : kTweakBatch;
-      for (size_t i = 0; i < count; ++i, data += run.sector_bytes) {
-        TransformSector<kEncrypts>(kEncrypts ? keys.encrypt : keys.decrypt,
-                                   tweaks.bytes + i * kBlockBytes, data, run.sector_bytes);
+    for (size_t n = 0; n < steps + kStepsAhead; ++n, left_bytes -= kStepBytes) {
+      if (left_bytes == 0) {
+        if (sector % kTweakBatch == 0) MakeTweaks(keys, run, sector, tweaks);
+        chain.StartAt(tweaks.sectors + sector % kTweakBatch * kBlockBytes);
+        ++sector;
+        left_bytes = run.sector_bytes;
       }
+      Step& later = tweaks.steps[n % (kStepsAhead + 1)];
+      if (n < kStepsAhead) {
+        for (size_t i = 0; i < kStepBlocks; ++i) chain.PutNext(later.words + 2 * i);
+        continue;
+      }
+      const Step& now = tweaks.steps[(n - kStepsAhead) % (kStepsAhead + 1)];
+      TransformStep<kEncrypts>(schedule, now, data, chain, later);
+      data += kStepBytes;
     }
-    __builtin_memset(tweaks.bytes, 0, sizeof tweaks.bytes);
+    __builtin_memset(&tweaks, 0, sizeof tweaks);
     // The compiler must believe that someone reads the zeros.
-    asm volatile("" : : "r"(tweaks.bytes) : "memory");
+    asm volatile("" : : "r"(&tweaks) : "memory");
     V::ClearRegisters();
   }
 };
