@@ -3,7 +3,8 @@
  * Taken for "never written", it would read as zeros, or as the old data of the layer below; and
  * nothing is called durable that only an open descriptor still reaches.
  */
-import { copyFileSync, renameSync, statSync, truncateSync } from 'node:fs';
+import { copyFileSync, readFileSync, renameSync, statSync, truncateSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import t from 'tap';
 import { addon, type Device, type DeviceLayer } from '../../dist/device/index.js';
 import { DATA_OFFSET_BYTES, MIB, newLayer, openStack, pattern, readAt } from '../support/layers.js';
@@ -82,6 +83,36 @@ for (const which of ['top', 'below'] as const) {
     );
   }
 }
+
+t.test('what is cut off while it is read', async (t) => {
+  const { device, top } = await openPair(t);
+  const whole = readFileSync(top.path);
+  let ended = false;
+  const counts = { read: 0, refused: 0 };
+  const reader = async (): Promise<void> => {
+    for (let at = half; !ended; at = at + MIB < sizeBytes ? at + MIB : half) {
+      try {
+        const data = await readAt(device, at, MIB);
+        if (!data.equals(fresh.subarray(at, at + MIB))) t.fail(`wrong data at ${String(at)}`);
+        counts.read += 1;
+      } catch (error) {
+        if (!(error instanceof Error) || !error.message.includes('is truncated')) throw error;
+        counts.refused += 1;
+      }
+    }
+  };
+  const readers = [reader(), reader(), reader()];
+  const file = await open(top.path, 'r+');
+  for (let round = 0; round < 100; round += 1) {
+    const keptBytes = DATA_OFFSET_BYTES + half + (round % 4) * MIB + 100;
+    await file.truncate(keptBytes);
+    await file.write(whole, keptBytes, whole.length - keptBytes, keptBytes);
+  }
+  await file.close();
+  ended = true;
+  await Promise.all(readers);
+  t.ok(counts.read > 0 && counts.refused > 0, JSON.stringify(counts));
+});
 
 t.test('a write does not make a cut container long again, over a gap of zeros', async (t) => {
   const { device, top } = await openPair(t);

@@ -3,7 +3,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { loopsBelow, mountsOf } from './mounts.js';
 
 export interface Weight {
-  readonly residentBytes: number;
+  /** Without the pages of files, which the page cache holds anyway. */
+  readonly ownBytes: number;
   readonly descriptors: number;
   readonly threads: number;
   readonly mounts: number;
@@ -16,7 +17,7 @@ export function weigh(pid: number, directory: string): Weight {
   const field = (name: string): number =>
     Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1]);
   return {
-    residentBytes: field('VmRSS') * 1024,
+    ownBytes: field('RssAnon') * 1024,
     descriptors: readdirSync(`/proc/${String(pid)}/fd`).length,
     threads: field('Threads'),
     mounts: mountsOf(directory).length,
