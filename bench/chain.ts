@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { takeTurns, type Bench, type Contender } from './bench.js';
 import { jobs, measure } from './fio.js';
 import { KeyvolDaemon } from './keyvol-daemon.js';
-import { ownMib } from './processes.js';
+import { residentMib } from './processes.js';
 import type { Backing } from './stage.js';
 
 const chunkBytes = 64 * 1024;
@@ -109,11 +109,11 @@ async function attachDeep(bench: Bench, backing: Backing, daemon: KeyvolDaemon):
   const turn = async (): Promise<{ value: number }> => {
     await daemon.startAfresh();
     const pids = daemon.pids();
-    const before = ownMib(pids);
+    const before = residentMib(pids);
     const startMs = performance.now();
     await daemon.client.attachVolume(deep, {});
     const value = performance.now() - startMs;
-    growth.push(ownMib(pids) - before);
+    growth.push(residentMib(pids) - before);
     await daemon.client.detachVolume(deep, {});
     return { value };
   };

@@ -21,9 +21,8 @@ export function peakMib(pids: readonly number[]): number {
   return sumOf(pids.map((pid) => statusMib(pid, 'VmHWM')));
 }
 
-/** What is theirs alone now: without the pages of files, which the page cache holds anyway. */
-export function ownMib(pids: readonly number[]): number {
-  return sumOf(pids.map((pid) => statusMib(pid, 'RssAnon')));
+export function residentMib(pids: readonly number[]): number {
+  return sumOf(pids.map((pid) => statusMib(pid, 'VmRSS')));
 }
 
 /** The processes with this text in their command lines. */

@@ -61,13 +61,6 @@ class Layer {
   bool Knows(uint64_t group) const { return map_.Lookup(group).known; }
 
   Status ReadCiphertext(uint64_t first_sector, std::span<std::byte> out);
-  // As BlockFile::Cached; empty, too, where the cipher cannot read from there.
-  CachedBytes CachedCiphertext(uint64_t first_sector, uint64_t sectors);
-  // How far, from the first sector on, `ciphertext` is all there, or all zeros: not written here.
-  // What is there is decrypted into `out`, as long as the ciphertext; the same, or apart from it.
-  // Owns nothing meanwhile if CachedCiphertext is not empty: for ReadUnlessLost.
-  Run DecryptRun(uint64_t first_sector, std::span<const std::byte> ciphertext,
-                 std::span<std::byte> out);
   Status WriteCiphertext(uint64_t first_sector, std::span<const std::byte> data);
   // Makes raw zeros of the sectors: "never written here". Gives the space back unless it was
   // preallocated.

@@ -160,31 +160,20 @@ Status LayerStack::ReadRuns(size_t layer_index, uint64_t first_sector, std::span
 // Reads the layer's ciphertext, which decides: what is all zeros there belongs to those below.
 Status LayerStack::ReadHere(size_t layer_index, uint64_t first_sector, std::span<std::byte> out) {
   Layer& layer = *layers_[layer_index];
-  const CachedBytes cached = layer.CachedCiphertext(first_sector, out.size() / kSectorBytes);
-  std::span<const std::byte> ciphertext = cached.bytes();
-  bool is_cached = !ciphertext.empty();
-  while (!out.empty()) {
-    if (ciphertext.empty()) {
-      RETURN_IF_ERROR(layer.ReadCiphertext(first_sector, out));
-      ciphertext = out;
+  RETURN_IF_ERROR(layer.ReadCiphertext(first_sector, out));
+  const uint64_t sectors = out.size() / kSectorBytes;
+  for (uint64_t first = 0; first < sectors;) {
+    const bool absent = IsZero(SectorAt(out, first));
+    uint64_t end = first + 1;
+    while (end < sectors && IsZero(SectorAt(out, end)) == absent) ++end;
+    const auto run = out.subspan(first * kSectorBytes, (end - first) * kSectorBytes);
+    if (absent) {
+      layer.FoundAbsent(first_sector + first, end - first);
+      RETURN_IF_ERROR(ReadSectors(layer_index + 1, first_sector + first, run));
+    } else {
+      layer.cipher().Decrypt(first_sector + first, run);
     }
-    Layer::Run run = {};
-    const auto decrypt = [&] { run = layer.DecryptRun(first_sector, ciphertext, out); };
-    if (!is_cached) {
-      decrypt();
-    } else if (!ReadUnlessLost(ciphertext, decrypt)) {
-      is_cached = false;
-      ciphertext = {};
-      continue;
-    }
-    const auto part = out.first(run.sectors * kSectorBytes);
-    if (!run.look) {
-      layer.FoundAbsent(first_sector, run.sectors);
-      RETURN_IF_ERROR(ReadSectors(layer_index + 1, first_sector, part));
-    }
-    first_sector += run.sectors;
-    ciphertext = ciphertext.subspan(part.size());
-    out = out.subspan(part.size());
+    first = end;
   }
   return Status::Ok();
 }

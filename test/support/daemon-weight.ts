@@ -3,8 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { loopsBelow, mountsOf } from './mounts.js';
 
 export interface Weight {
-  /** Without the pages of files, which the page cache holds anyway. */
-  readonly ownBytes: number;
+  readonly residentBytes: number;
   readonly descriptors: number;
   readonly threads: number;
   readonly mounts: number;
@@ -17,7 +16,7 @@ export function weigh(pid: number, directory: string): Weight {
   const field = (name: string): number =>
     Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1]);
   return {
-    ownBytes: field('RssAnon') * 1024,
+    residentBytes: field('VmRSS') * 1024,
     descriptors: readdirSync(`/proc/${String(pid)}/fd`).length,
     threads: field('Threads'),
     mounts: mountsOf(directory).length,
