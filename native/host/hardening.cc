@@ -1,6 +1,7 @@
 #include "host/hardening.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -13,6 +14,12 @@
 
 namespace keyvol {
 
+namespace {
+
+constexpr int kMappedAllocationBytes = 128 * 1024;
+
+}  // namespace
+
 Status HardenProcess() {
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) {
     return Status::FromErrno(errno, "make the process undumpable");
@@ -24,6 +31,9 @@ Status HardenProcess() {
 }
 
 void KeepAliveUnderPressure() {
+  // Set once, glibc does not raise it any more with what is freed: each thread's arena would keep,
+  // in pieces, the headers that it has read.
+  mallopt(M_MMAP_THRESHOLD, kMappedAllocationBytes);
   if (geteuid() != 0) return;
   static_cast<void>(prctl(PR_SET_IO_FLUSHER, 1, 0, 0, 0));
   const UniqueFd fd(open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));

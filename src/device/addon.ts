@@ -357,7 +357,8 @@ export interface Addon extends MountHost {
   hardenProcess(): void;
   /**
    * PR_SET_IO_FLUSHER and an oom_score_adj of -1000: the kernel writes memory out through this
-   * process, which must neither wait for that nor be killed for it. Does nothing unless root.
+   * process, which must neither wait for that nor be killed for it; that much as root only. Large
+   * pieces of memory go back to the system as soon as they are freed.
    */
   keepAliveUnderPressure(): void;
   /**

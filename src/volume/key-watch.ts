@@ -11,6 +11,7 @@ import type {
   MasterKey,
 } from '../kms/key-service.js';
 import { within } from './deadline.js';
+import { Haste } from './haste.js';
 import { clearCaches } from './page-cache.js';
 
 /** A holder of data keys. Registered before it asks for the unwrap, so that no state change misses it. */
@@ -41,6 +42,7 @@ const answerWithinMs = 980;
 export class KeyWatch implements KeyListener {
   readonly #gates = new Map<string, Set<Gated>>();
   readonly #context: Pick<DiskContext, 'records' | 'clock' | 'host'>;
+  readonly #haste = new Haste();
 
   constructor(context: Pick<DiskContext, 'records' | 'clock' | 'host'>) {
     this.#context = context;
@@ -58,8 +60,12 @@ export class KeyWatch implements KeyListener {
     if (gates?.size === 0) this.#gates.delete(gate.keyId);
   }
 
+  keyLost(key: MasterKey, options: KeyLossOptions, atRest: () => void): Promise<DiskChange[]> {
+    return this.#haste.during(() => this.#loseAll(key, options, atRest));
+  }
+
   /** All gates of the key at once, so that many disks take no longer than one. */
-  async keyLost(
+  async #loseAll(
     key: MasterKey,
     { killUsers }: KeyLossOptions,
     atRest: () => void,

@@ -195,8 +195,10 @@ export class Mount {
       await this.#freezing;
       return await work();
     } finally {
-      // The key may have been lost meanwhile.
-      if (!this.isLocked) await this.#thaw();
+      // The key may have been lost meanwhile; or is, just now, and finds it thawed.
+      await this.#next(async () => {
+        if (!this.#locked) await this.#thaw();
+      });
     }
   }
 

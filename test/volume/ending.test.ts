@@ -3,6 +3,7 @@
  * done, unmounted; where that cannot be done in time, taken down. On a host that says what comes of
  * each step.
  */
+import { setTimeout } from 'node:timers/promises';
 import t from 'tap';
 import type { MountHost } from '../../dist/device/index.js';
 import { Fault } from '../../dist/fault.js';
@@ -60,6 +61,31 @@ t.test('frozen by another program, it is locked, and stays frozen', async (t) =>
   t.equal(await lockInTime(mount), 'locked');
   await mount.down();
   t.same(host.steps, ['freeze', 'unmount', 'detach']);
+});
+
+t.test('what is just being thawed, after a snapshot, is frozen again', async (t) => {
+  let isFrozen = false;
+  const steps: Step[] = [];
+  const host: PretendedHost = new PretendedHost({
+    freeze: async () => {
+      if (isFrozen) await fails('BUSY')();
+      isFrozen = true;
+    },
+    thaw: async () => {
+      // It reads its superblock first: the gate must be open.
+      await setTimeout(20);
+      steps.push(...host.steps);
+      isFrozen = false;
+    },
+  });
+  const mount = mountOn(host);
+  const snapshot = mount.whileFrozen(() => Promise.resolve());
+  while (!host.steps.includes('thaw')) await setTimeout(1);
+  t.equal(await lockInTime(mount), 'locked');
+  t.same(steps, ['freeze', 'thaw'], 'not before it was thawed');
+  t.ok(isFrozen);
+  await snapshot;
+  t.same(host.steps, ['freeze', 'thaw', 'freeze']);
 });
 
 t.test('a read-only one has nothing to freeze', async (t) => {

@@ -1,5 +1,7 @@
 #include "transport/fuse/holder/host_operations.h"
 
+#include <sys/resource.h>
+
 #include <cstdlib>
 
 #include "host/loop.h"
@@ -8,6 +10,8 @@
 namespace keyvol::fuse {
 
 namespace {
+
+constexpr int kHighestPriority = -20;
 
 using Arguments = std::vector<std::string>;
 
@@ -61,7 +65,10 @@ Status DoOnHost(const Arguments& fields, std::string* result) {
 }
 
 Status DoOnRoot(const std::string& operation, const UniqueFd& root) {
-  return operation == kFreeze ? FreezeFilesystem(root) : ThawFilesystem(root);
+  if (operation == kThaw) return ThawFilesystem(root);
+  // The second of a key's loss runs.
+  static_cast<void>(setpriority(PRIO_PROCESS, 0, kHighestPriority));
+  return FreezeFilesystem(root);
 }
 
 }  // namespace keyvol::fuse
