@@ -25,6 +25,11 @@ export function residentMib(pids: readonly number[]): number {
   return sumOf(pids.map((pid) => statusMib(pid, 'VmRSS')));
 }
 
+/** What is theirs alone now: without the pages of files, which the page cache holds anyway. */
+export function ownMib(pids: readonly number[]): number {
+  return sumOf(pids.map((pid) => statusMib(pid, 'RssAnon')));
+}
+
 /** The processes with this text in their command lines. */
 export function processesWith(text: string): number[] {
   return readdirSync('/proc')

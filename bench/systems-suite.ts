@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { takeTurns, type Bench, type Contender } from './bench.js';
 import { mountExt4, type MountedExt4 } from './ext4.js';
 import { fill, jobs, measure, takesDirectIo, type Job, type Target } from './fio.js';
-import { peakMib } from './processes.js';
+import { ownMib, peakMib } from './processes.js';
 import type { Suite } from './results.js';
 import type { Backing } from './stage.js';
 import type { RunningSystem, System } from './system.js';
@@ -126,13 +126,18 @@ function contenderOf({ stage, options }: Bench, job: Job): (measured: Measured) 
 
 function recordMemory({ results }: Bench, backing: Backing, { system, running }: Started): void {
   if (running.pids.length === 0) return;
-  results.turns.push({
-    suite: 'memory',
-    backing: backing.name,
-    job: 'peak memory',
-    subject: system.name,
-    unit: 'MiB',
-    round: 0,
-    value: peakMib(running.pids),
-  });
+  for (const [job, value] of [
+    ['peak resident memory, mapped files included', peakMib(running.pids)],
+    ['memory of its own after all jobs', ownMib(running.pids)],
+  ] as const) {
+    results.turns.push({
+      suite: 'memory',
+      backing: backing.name,
+      job,
+      subject: system.name,
+      unit: 'MiB',
+      round: 0,
+      value,
+    });
+  }
 }

@@ -14,12 +14,16 @@ namespace keyvol {
 
 namespace {
 
+// A system call for less costs no more than a page that is mapped for the first time.
+constexpr uint64_t kLeastCachedBytes = 32768;
+
 class PosixBlockFile : public BlockFile {
  public:
   PosixBlockFile(UniqueFd fd, std::string path, uint64_t least_bytes)
       : fd_(std::move(fd)),
         path_(std::move(path)),
         least_bytes_(least_bytes),
+        mapped_(fd_.get(), least_bytes),
         reading_("read from " + path_),
         writing_("write to " + path_),
         syncing_("sync " + path_),
@@ -34,6 +38,15 @@ class PosixBlockFile : public BlockFile {
     return read_bytes == out.size() ? Status::Ok() : Truncated();
   }
 
+  CachedBytes Cached(uint64_t offset_bytes, uint64_t length_bytes) override {
+    const bool pays = length_bytes >= kLeastCachedBytes && length_bytes <= MappedFile::kMaxBytes;
+    // A file that became shorter still shows zeros behind its end, to the end of the page.
+    if (!pays || block_faults_armed.load(std::memory_order_relaxed) || !CheckWhole().ok()) {
+      return {};
+    }
+    return mapped_.Cached(offset_bytes, length_bytes);
+  }
+
   Status Write(uint64_t offset_bytes, std::span<const std::byte> data) override {
     RETURN_IF_ERROR(Faults(BlockOp::kWrite, writing_));
     RETURN_IF_ERROR(CheckWhole());
@@ -41,10 +54,14 @@ class PosixBlockFile : public BlockFile {
   }
 
   Status Sync() override {
-    RETURN_IF_ERROR(Faults(BlockOp::kSync, syncing_));
+    const Status injected = Faults(BlockOp::kSync, syncing_);
+    if (!injected.ok()) mapped_.Unmap();
+    RETURN_IF_ERROR(injected);
     // Not repeated on EINTR: a second call could report success for pages the first one lost.
-    if (fdatasync(fd_.get()) != 0) return Status::FromErrno(errno, syncing_);
-    return Status::Ok();
+    if (fdatasync(fd_.get()) == 0) return Status::Ok();
+    const int error_number = errno;
+    mapped_.Unmap();
+    return Status::FromErrno(error_number, syncing_);
   }
 
   Status CheckInPlace() override {
@@ -143,6 +160,7 @@ class PosixBlockFile : public BlockFile {
   const UniqueFd fd_;
   const std::string path_;
   const uint64_t least_bytes_;
+  MappedFile mapped_;
   // Made once, so that a request allocates nothing to be able to say what failed.
   const std::string reading_;
   const std::string writing_;

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 
+#include "container/mapped_file.h"
 #include "status.h"
 
 namespace keyvol {
@@ -22,6 +23,10 @@ class BlockFile {
   virtual ~BlockFile() = default;
 
   virtual Status Read(uint64_t offset_bytes, std::span<std::byte> out) = 0;
+  // The bytes where they lie in the page cache, if they all do and are so many that it pays to read
+  // them there; empty otherwise, and for good after a failed sync: what is mapped no DropCache can
+  // drop.
+  virtual CachedBytes Cached(uint64_t offset_bytes, uint64_t length_bytes) = 0;
   virtual Status Write(uint64_t offset_bytes, std::span<const std::byte> data) = 0;
   virtual Status Sync() = 0;  // fdatasync
   // kIo when the file's path no longer names it: what is synced would be gone once it is closed.

@@ -103,6 +103,29 @@ Status Layer::ReadCiphertext(uint64_t first_sector, std::span<std::byte> out) {
   return file_->Read(OffsetOf(first_sector), out);
 }
 
+Layer::Run Layer::DecryptRun(uint64_t first_sector, std::span<const std::byte> ciphertext,
+                             std::span<std::byte> out) {
+  const auto is_here = [&](uint64_t i) {
+    return !IsZero(ciphertext.subspan(i * kSectorBytes, kSectorBytes));
+  };
+  const uint64_t sectors = ciphertext.size() / kSectorBytes;
+  const bool here = is_here(0);
+  uint64_t end = 1;
+  while (end < sectors && is_here(end) == here) ++end;
+  const uint64_t bytes = end * kSectorBytes;
+  if (here) cipher_->DecryptTo(first_sector, ciphertext.first(bytes), out.first(bytes));
+  return {end, here};
+}
+
+Layer::Run Layer::DecryptCachedRun(uint64_t first_sector, std::span<std::byte> out) {
+  if (!cipher_->owns_nothing_at_work()) return {};
+  const CachedBytes cached = file_->Cached(OffsetOf(first_sector), out.size());
+  if (cached.bytes().empty()) return {};
+  Run run = {};
+  const auto decrypt = [&] { run = DecryptRun(first_sector, cached.bytes(), out); };
+  return ReadUnlessLost(cached.bytes(), decrypt) ? run : Run{};
+}
+
 Status Layer::WriteCiphertext(uint64_t first_sector, std::span<const std::byte> data) {
   assert(!frozen_ && first_sector + data.size() / kSectorBytes <= sectors());
   // Before the write: a failed one may have written some of it, and "present" only costs a look.

@@ -38,7 +38,9 @@ class Layer {
   // A layer that takes writes is synced first, so that what the file tells about its holes can be
   // trusted for every group that has not been written since. The page cache of any is dropped, for
   // after a failed sync it shows data as clean which never reached the disk: of one that was the
-  // top then and is below, or attached read-only, now too.
+  // top then and is below, or attached read-only, now too. What another disk of this process has
+  // mapped of it cannot be dropped, and need not be: that one has dropped it before, and who loses
+  // a sync unmaps it.
   static Status Open(const LayerOptions& options, bool takes_writes, std::shared_ptr<Layer>* layer);
 
   uint64_t sectors() const { return map_.sectors(); }
@@ -61,6 +63,13 @@ class Layer {
   bool Knows(uint64_t group) const { return map_.Lookup(group).known; }
 
   Status ReadCiphertext(uint64_t first_sector, std::span<std::byte> out);
+  // How far, from the first sector on, `ciphertext` is all there, or all zeros: not written here.
+  // What is there is decrypted into `out`, as long as the ciphertext; the same, or apart from it.
+  Run DecryptRun(uint64_t first_sector, std::span<const std::byte> ciphertext,
+                 std::span<std::byte> out);
+  // The same of the ciphertext where it lies in the page cache. No sectors when it does not lie
+  // there (BlockFile::Cached), or the cipher cannot read it from there.
+  Run DecryptCachedRun(uint64_t first_sector, std::span<std::byte> out);
   Status WriteCiphertext(uint64_t first_sector, std::span<const std::byte> data);
   // Makes raw zeros of the sectors: "never written here". Gives the space back unless it was
   // preallocated.

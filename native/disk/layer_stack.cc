@@ -157,23 +157,24 @@ Status LayerStack::ReadRuns(size_t layer_index, uint64_t first_sector, std::span
   return Status::Ok();
 }
 
-// Reads the layer's ciphertext, which decides: what is all zeros there belongs to those below.
+// Decrypts the layer's ciphertext, which decides: what is all zeros there belongs to those below.
 Status LayerStack::ReadHere(size_t layer_index, uint64_t first_sector, std::span<std::byte> out) {
   Layer& layer = *layers_[layer_index];
-  RETURN_IF_ERROR(layer.ReadCiphertext(first_sector, out));
-  const uint64_t sectors = out.size() / kSectorBytes;
-  for (uint64_t first = 0; first < sectors;) {
-    const bool absent = IsZero(SectorAt(out, first));
-    uint64_t end = first + 1;
-    while (end < sectors && IsZero(SectorAt(out, end)) == absent) ++end;
-    const auto run = out.subspan(first * kSectorBytes, (end - first) * kSectorBytes);
-    if (absent) {
-      layer.FoundAbsent(first_sector + first, end - first);
-      RETURN_IF_ERROR(ReadSectors(layer_index + 1, first_sector + first, run));
-    } else {
-      layer.cipher().Decrypt(first_sector + first, run);
+  for (bool is_read = false; !out.empty();) {
+    Layer::Run run = {};
+    if (!is_read) run = layer.DecryptCachedRun(first_sector, out);
+    if (run.sectors == 0) {
+      if (!is_read) RETURN_IF_ERROR(layer.ReadCiphertext(first_sector, out));
+      is_read = true;
+      run = layer.DecryptRun(first_sector, out, out);
     }
-    first = end;
+    const auto part = out.first(run.sectors * kSectorBytes);
+    if (!run.look) {
+      layer.FoundAbsent(first_sector, run.sectors);
+      RETURN_IF_ERROR(ReadSectors(layer_index + 1, first_sector, part));
+    }
+    first_sector += run.sectors;
+    out = out.subspan(part.size());
   }
   return Status::Ok();
 }

@@ -1,5 +1,6 @@
 #include "xts/evp_xts.h"
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <cstdlib>
@@ -78,8 +79,10 @@ void EvpXtsCipher::Encrypt(uint64_t first_sector, std::span<std::byte> data) {
   Transform(encrypting_, first_sector, data);
 }
 
-void EvpXtsCipher::Decrypt(uint64_t first_sector, std::span<std::byte> data) {
-  Transform(decrypting_, first_sector, data);
+void EvpXtsCipher::DecryptTo(uint64_t first_sector, std::span<const std::byte> from,
+                             std::span<std::byte> to) {
+  if (from.data() != to.data()) std::copy(from.begin(), from.end(), to.begin());
+  Transform(decrypting_, first_sector, to);
 }
 
 void EvpXtsCipher::Transform(EvpContextPool& pool, uint64_t first_sector,

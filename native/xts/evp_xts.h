@@ -41,7 +41,10 @@ class EvpXtsCipher : public XtsCipher {
   // Before anything else.
   Status Init(std::span<const std::byte, kXtsKeyBytes> key);
   void Encrypt(uint64_t first_sector, std::span<std::byte> data) override;
-  void Decrypt(uint64_t first_sector, std::span<std::byte> data) override;
+  void DecryptTo(uint64_t first_sector, std::span<const std::byte> from,
+                 std::span<std::byte> to) override;
+  // A context is out of its pool meanwhile.
+  bool owns_nothing_at_work() const override { return false; }
 
  private:
   void Transform(EvpContextPool& pool, uint64_t first_sector, std::span<std::byte> data);

@@ -15,8 +15,9 @@ namespace keyvol {
 // Consecutive sectors, transformed in place.
 struct SectorRun {
   uint64_t first_sector;
-  size_t sector_bytes;  // 512 or 4096
-  std::byte* data;      // need not be aligned
+  size_t sector_bytes;    // 512 or 4096
+  const std::byte* from;  // need not be aligned
+  std::byte* to;          // the same as `from`, or apart from it
   size_t sectors;
 };
 

@@ -13,20 +13,22 @@ Status WideXtsCipher::Create(std::span<const std::byte, kXtsKeyBytes> key, const
 }
 
 void WideXtsCipher::Encrypt(uint64_t first_sector, std::span<std::byte> data) {
-  kernel_.encrypt(keys(), RunOf(first_sector, data));
+  kernel_.encrypt(keys(), RunOf(first_sector, data, data));
 }
 
-void WideXtsCipher::Decrypt(uint64_t first_sector, std::span<std::byte> data) {
-  kernel_.decrypt(keys(), RunOf(first_sector, data));
+void WideXtsCipher::DecryptTo(uint64_t first_sector, std::span<const std::byte> from,
+                              std::span<std::byte> to) {
+  kernel_.decrypt(keys(), RunOf(first_sector, from, to));
 }
 
 const RoundKeys& WideXtsCipher::keys() const {
   return *reinterpret_cast<const RoundKeys*>(secret_->bytes().data());
 }
 
-SectorRun WideXtsCipher::RunOf(uint64_t first_sector, std::span<std::byte> data) const {
-  assert(data.size() % sector_bytes_ == 0);
-  return {first_sector, sector_bytes_, data.data(), data.size() / sector_bytes_};
+SectorRun WideXtsCipher::RunOf(uint64_t first_sector, std::span<const std::byte> from,
+                               std::span<std::byte> to) const {
+  assert(to.size() % sector_bytes_ == 0 && from.size() == to.size());
+  return {first_sector, sector_bytes_, from.data(), to.data(), to.size() / sector_bytes_};
 }
 
 }  // namespace keyvol

@@ -115,14 +115,15 @@ struct WideXts {
   // registers, the compiler would move some of them to the stack.
   template <bool kEncrypts>
   KERNEL_INLINE static void TransformStep(const RoundKeys::Schedule& keys, const Step& now,
-                                          std::byte* data, TweakChain& chain, Step& later) {
+                                          const std::byte* from, std::byte* to, TweakChain& chain,
+                                          Step& later) {
     const auto* tweaks = reinterpret_cast<const uint8_t*>(now.words);
     Vector v[kVectors];
     const Vector first = V::Broadcast(keys[0]);
 #pragma GCC unroll 8
     for (size_t i = 0; i < kVectors; ++i) {
       const size_t at = i * sizeof(Vector);
-      v[i] = V::Xor3(V::Load(data + at), V::Load(tweaks + at), first);
+      v[i] = V::Xor3(V::Load(from + at), V::Load(tweaks + at), first);
     }
 #pragma GCC unroll 16
     for (size_t round = 1; round < kLastRound; ++round) {
@@ -140,7 +141,7 @@ struct WideXts {
 #pragma GCC unroll 8
     for (size_t i = 0; i < kVectors; ++i) {
       const size_t at = i * sizeof(Vector);
-      V::Store(data + at, LastRound<kEncrypts>(v[i], V::Xor(V::Load(tweaks + at), last)));
+      V::Store(to + at, LastRound<kEncrypts>(v[i], V::Xor(V::Load(tweaks + at), last)));
     }
   }
 
@@ -153,7 +154,7 @@ struct WideXts {
     TweakChain chain;
     size_t sector = 0;
     size_t left_bytes = 0;
-    std::byte* data = run.data;
+    size_t at = 0;
     for (size_t n = 0; n < steps + kStepsAhead; ++n, left_bytes -= kStepBytes) {
       if (left_bytes == 0) {
         if (sector % kTweakBatch == 0) MakeTweaks(keys, run, sector, tweaks);
@@ -167,8 +168,8 @@ struct WideXts {
         continue;
       }
       const Step& now = tweaks.steps[(n - kStepsAhead) % (kStepsAhead + 1)];
-      TransformStep<kEncrypts>(schedule, now, data, chain, later);
-      data += kStepBytes;
+      TransformStep<kEncrypts>(schedule, now, run.from + at, run.to + at, chain, later);
+      at += kStepBytes;
     }
     __builtin_memset(&tweaks, 0, sizeof tweaks);
     // The compiler must believe that someone reads the zeros.

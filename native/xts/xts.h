@@ -53,7 +53,14 @@ class XtsCipher {
 
   // `data` is a whole number of sectors; the first one has the number `first_sector`.
   virtual void Encrypt(uint64_t first_sector, std::span<std::byte> data) = 0;
-  virtual void Decrypt(uint64_t first_sector, std::span<std::byte> data) = 0;
+  void Decrypt(uint64_t first_sector, std::span<std::byte> data) {
+    DecryptTo(first_sector, data, data);
+  }
+  // `to` is as long as `from`, and the same or apart from it.
+  virtual void DecryptTo(uint64_t first_sector, std::span<const std::byte> from,
+                         std::span<std::byte> to) = 0;
+  // True when DecryptTo may be left in the middle without its destructors.
+  virtual bool owns_nothing_at_work() const = 0;
 };
 
 // One XTS data unit of any length from 16 bytes with any tweak, by OpenSSL, for the standards' test

@@ -72,7 +72,7 @@ t.test('a smoke run of the benchmark', { skip: whyNot() }, async (t) => {
     for (const way of ['API', 'CLI']) expect('control', `${verb} volume of 10 GiB`, way);
   }
   expect('control', 'attach 1 TiB over 8 layers', 'API');
-  expect('memory', 'peak memory', 'keyvol');
+  expect('memory', 'memory of its own after all jobs', 'keyvol');
   for (const subject of ['keyvol', 'OpenSSL', 'libgcrypt']) {
     expect('xts', 'encrypt, 4096-byte sectors', subject);
   }

@@ -30,7 +30,7 @@ void DoNothing(const keyvol::RoundKeys&, const keyvol::SectorRun&) {}
 // Right but for the last byte of a run, when it encrypts.
 void EncryptAlmost(const keyvol::RoundKeys& keys, const keyvol::SectorRun& run) {
   keyvol::kAesNiKernel.encrypt(keys, run);
-  std::byte& last = run.data[run.sectors * run.sector_bytes - 1];
+  std::byte& last = run.to[run.sectors * run.sector_bytes - 1];
   last ^= std::byte{1};
 }
 
@@ -50,6 +50,9 @@ void UseCipher(XtsCipher& cipher, uint64_t first_sector) {
     Promise(data == expected, "the same sectors encrypt alike");
     cipher.Decrypt(first_sector, data);
     Promise(data == plain, "what was encrypted decrypts");
+    decltype(data) apart;
+    cipher.DecryptTo(first_sector, expected, apart);
+    Promise(apart == plain, "what was encrypted decrypts to another place");
   }
 }
 
