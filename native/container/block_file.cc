@@ -1,10 +1,13 @@
 #include "container/block_file.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <limits>
 #include <utility>
 
 #include "container/fault_rules.h"
@@ -17,12 +20,24 @@ namespace {
 // A system call for less costs no more than a page that is mapped for the first time.
 constexpr uint64_t kLeastCachedBytes = 32768;
 
+// ext4 makes folios of its page cache as large as the write that makes them, and goes through all
+// blocks of a folio for each later write into it: 4 KiB into what was written 1 MiB at a time take
+// three times as long as with this.
+constexpr size_t kMostWrittenBytesOnExt4 = 262144;
+
+size_t MostWrittenBytes(int fd) {
+  struct statfs filesystem {};
+  const bool is_ext4 = fstatfs(fd, &filesystem) == 0 && filesystem.f_type == EXT4_SUPER_MAGIC;
+  return is_ext4 ? kMostWrittenBytesOnExt4 : std::numeric_limits<size_t>::max();
+}
+
 class PosixBlockFile : public BlockFile {
  public:
   PosixBlockFile(UniqueFd fd, std::string path, uint64_t least_bytes)
       : fd_(std::move(fd)),
         path_(std::move(path)),
         least_bytes_(least_bytes),
+        most_written_bytes_(MostWrittenBytes(fd_.get())),
         mapped_(fd_.get(), least_bytes),
         reading_("read from " + path_),
         writing_("write to " + path_),
@@ -50,6 +65,12 @@ class PosixBlockFile : public BlockFile {
   Status Write(uint64_t offset_bytes, std::span<const std::byte> data) override {
     RETURN_IF_ERROR(Faults(BlockOp::kWrite, writing_));
     RETURN_IF_ERROR(CheckWhole());
+    while (data.size() > most_written_bytes_) {
+      const auto piece = data.first(most_written_bytes_);
+      RETURN_IF_ERROR(WriteWhole(fd_.get(), offset_bytes, piece, writing_));
+      offset_bytes += piece.size();
+      data = data.subspan(piece.size());
+    }
     return WriteWhole(fd_.get(), offset_bytes, data, writing_);
   }
 
@@ -160,6 +181,7 @@ class PosixBlockFile : public BlockFile {
   const UniqueFd fd_;
   const std::string path_;
   const uint64_t least_bytes_;
+  const size_t most_written_bytes_;
   MappedFile mapped_;
   // Made once, so that a request allocates nothing to be able to say what failed.
   const std::string reading_;
