@@ -72,6 +72,17 @@ Status WriteWhole(int fd, uint64_t offset_bytes, std::span<const std::byte> data
   return Status::Ok();
 }
 
+Status NextData(int fd, uint64_t offset_bytes, std::optional<Extent>* extent) {
+  extent->reset();
+  const off_t start = lseek(fd, static_cast<off_t>(offset_bytes), SEEK_DATA);
+  if (start < 0 && errno == ENXIO) return Status::Ok();
+  if (start < 0 && errno != EINVAL) return Status::FromErrno(errno, "find data");
+  const off_t end = start < 0 ? start : lseek(fd, start, SEEK_HOLE);
+  *extent = {.start_bytes = start < 0 ? offset_bytes : static_cast<uint64_t>(start),
+             .end_bytes = end < 0 ? 1ull << 63 : static_cast<uint64_t>(end)};
+  return Status::Ok();
+}
+
 Status SyncParentDirectory(const std::string& path) {
   const size_t slash = path.rfind('/');
   const std::string parent = slash == std::string::npos ? "." : path.substr(0, slash + 1);

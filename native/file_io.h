@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -29,6 +30,16 @@ Status ReadUpTo(int fd, uint64_t offset_bytes, std::span<std::byte> out, const s
 Status ReadWhole(int fd, uint64_t offset_bytes, std::span<std::byte> out, const std::string& what);
 Status WriteWhole(int fd, uint64_t offset_bytes, std::span<const std::byte> data,
                   const std::string& what);
+
+struct Extent {
+  uint64_t start_bytes;
+  uint64_t end_bytes;
+};
+
+// The first run of data at or after an offset (lseek(2), SEEK_DATA), none where only a hole or the
+// end is left. Where the system cannot tell, all up to 2^63 is data. Moves the descriptor's
+// position.
+Status NextData(int fd, uint64_t offset_bytes, std::optional<Extent>* extent);
 
 // Makes the creation or removal of the file at `path` durable.
 Status SyncParentDirectory(const std::string& path);

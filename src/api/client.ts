@@ -6,7 +6,9 @@ import type {
   Created,
   DaemonClient,
   DeleteView,
+  DiskExport,
   DiskView,
+  ExportView,
   FileCache,
   ImageCreate,
   ImpactView,
@@ -78,6 +80,12 @@ class HttpClient implements DaemonClient {
   ) => this.#post<DiskView>(apiPath('volumes', volume, 'mount'), options);
   unmountVolume = (volume: string) => this.#post<DiskView>(apiPath('volumes', volume, 'unmount'));
   deleteVolume = (volume: string) => this.#delete<DeleteView>(apiPath('volumes', volume));
+  exportVolume = (
+    volume: string,
+    target: DiskExport,
+    onProgress?: OnProgress,
+    signal?: AbortSignal,
+  ) => this.#postLong<ExportView>(apiPath('volumes', volume, 'export'), target, onProgress, signal);
   exportVolumeKey = (
     volume: string,
     options: { file: string },
@@ -112,6 +120,12 @@ class HttpClient implements DaemonClient {
   mountImage = (image: string, options: { directory: string }) =>
     this.#post<DiskView>(apiPath('images', image, 'mount'), options);
   unmountImage = (image: string) => this.#post<DiskView>(apiPath('images', image, 'unmount'));
+  exportImage = (
+    image: string,
+    target: DiskExport,
+    onProgress?: OnProgress,
+    signal?: AbortSignal,
+  ) => this.#postLong<ExportView>(apiPath('images', image, 'export'), target, onProgress, signal);
   deleteImage = (image: string) => this.#delete<DeleteView>(apiPath('images', image));
 
   listAudit = (options: { limit?: number; since_sequence?: number }) =>

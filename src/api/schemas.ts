@@ -6,8 +6,10 @@ import type {
   Created,
   DeleteView,
   DiskChangeView,
+  DiskExport,
   DiskView,
   ErrorView,
+  ExportView,
   ImageCreate,
   ImpactView,
   KeyChangeView,
@@ -168,6 +170,10 @@ export const deleteView = schemaOf<DeleteView>()(
 
 export const exportedKeyView = strictObject({ file: Type.String(), container: Type.String() });
 
+export const exportView = schemaOf<ExportView>()(
+  strictObject({ file: Type.String(), size: Type.Integer(), data: Type.Integer() }),
+);
+
 export const auditView = schemaOf<AuditView>()(
   strictObject({
     sequence: Type.Integer(),
@@ -267,6 +273,9 @@ export const volumeMountOptions = strictObject({
   read_only: Type.Optional(Type.Boolean()),
 });
 export const imageMountOptions = strictObject({ directory: absolutePath });
+export const diskExport = schemaOf<DiskExport>()(
+  strictObject({ file: absolutePath, plaintext: Type.Optional(Type.Boolean()) }),
+);
 export const keyExport = strictObject({ file: absolutePath });
 export const snapshotCreate = strictObject({ snapshot: nameText });
 

@@ -142,6 +142,21 @@ export interface StatusView {
   recovery: string[];
 }
 
+/** A plain raw file of a disk. */
+export interface DiskExport {
+  /** Absolute path of a new file. */
+  file: string;
+  /** Without it: CONFIRMATION_REQUIRED. */
+  plaintext?: boolean;
+}
+
+export interface ExportView {
+  file: string;
+  size: number;
+  /** Bytes of it that are no holes. */
+  data: number;
+}
+
 export interface Progress {
   done: number;
   total: number;
@@ -230,6 +245,13 @@ export interface DaemonClient {
   ): Promise<DiskView>;
   unmountVolume(volume: string): Promise<DiskView>;
   deleteVolume(volume: string): Promise<DeleteView>;
+  /** `volume`: also V@SNAP. Privileged, audited. */
+  exportVolume(
+    volume: string,
+    target: DiskExport,
+    onProgress?: (progress: Progress) => void,
+    signal?: AbortSignal,
+  ): Promise<ExportView>;
   /** Writes the raw volume key to a new file. Privileged, audited. */
   exportVolumeKey(
     volume: string,
@@ -256,6 +278,12 @@ export interface DaemonClient {
   detachImage(image: string, options: { force?: boolean }): Promise<DiskView>;
   mountImage(image: string, options: { directory: string }): Promise<DiskView>;
   unmountImage(image: string): Promise<DiskView>;
+  exportImage(
+    image: string,
+    target: DiskExport,
+    onProgress?: (progress: Progress) => void,
+    signal?: AbortSignal,
+  ): Promise<ExportView>;
   deleteImage(image: string): Promise<DeleteView>;
 
   listAudit(options: { limit?: number; since_sequence?: number }): Promise<AuditView[]>;

@@ -23,6 +23,7 @@ export type AuditAction =
   | 'detachVolume'
   | 'mountVolume'
   | 'unmountVolume'
+  | 'exportVolume'
   | 'deleteVolume'
   | 'createSnapshot'
   | 'rollbackSnapshot'
@@ -33,6 +34,7 @@ export type AuditAction =
   | 'detachImage'
   | 'mountImage'
   | 'unmountImage'
+  | 'exportImage'
   | 'deleteImage';
 
 export interface AuditRecord {

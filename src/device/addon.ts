@@ -366,6 +366,14 @@ export interface Addon extends MountHost {
    * descriptor, which stays open. Throws BUSY when another process holds it.
    */
   lockFile(path: string): number;
+  /**
+   * The first run of data of an open file at or after an offset, for holes need not be read;
+   * undefined where none is left. May end behind the file's end. Moves the descriptor's position.
+   */
+  nextData(
+    fd: number,
+    offsetBytes: number,
+  ): Promise<{ readonly startBytes: number; readonly endBytes: number } | undefined>;
   /** Becomes another program under the same process id; returns only by throwing. */
   replaceProcess(program: string, args: readonly string[], environment: readonly string[]): never;
   /**

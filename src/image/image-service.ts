@@ -15,15 +15,23 @@ import {
   unmount,
 } from '../volume/attachments.js';
 import type { AuditAction } from '../audit/audit.js';
-import { audited } from '../volume/audited.js';
+import { audited, auditedRefusals } from '../volume/audited.js';
 import { lineageLock, nameLock, withDisk, type DiskContext } from '../volume/context.js';
 import { detailsOf, detailsOfAll } from '../volume/details.js';
+import { exportDisk } from '../volume/export.js';
 import { freezeTop } from '../volume/freeze.js';
 import { keyAndRoom, keyNotChoosable } from '../volume/new-volumes.js';
 import { importRaw, openRawSource } from '../volume/raw-import.js';
 import { removeDisk } from '../volume/removal.js';
 import { renameDisk } from '../volume/volume-service.js';
-import type { CreatedDisk, DeletedDisk, DiskDetails, LongCall } from '../volume/volumes.js';
+import type {
+  CreatedDisk,
+  DeletedDisk,
+  DiskDetails,
+  DiskExport,
+  ExportedDisk,
+  LongCall,
+} from '../volume/volumes.js';
 import type { Images, NewImage } from './images.js';
 
 export class ImageService implements Images {
@@ -78,6 +86,18 @@ export class ImageService implements Images {
 
   unmount(image: string, caller: Caller): Promise<DiskDetails> {
     return this.#verb('unmountImage', image, caller, (disk) => unmount(this.#context, disk));
+  }
+
+  export(
+    image: string,
+    target: DiskExport,
+    caller: Caller,
+    call: LongCall = {},
+  ): Promise<ExportedDisk> {
+    const context = this.#context;
+    return auditedRefusals(context, caller, 'exportImage', `image ${image}`, () =>
+      withDisk(context, 'image', image, (disk) => exportDisk(context, disk, target, caller, call)),
+    );
   }
 
   delete(image: string, caller: Caller): Promise<DeletedDisk> {

@@ -1,7 +1,14 @@
 /** What the rest of keyvol sees of images and snapshots. */
 import type { FileCache } from '../disk/records.js';
 import type { Caller } from '../kms/key-service.js';
-import type { CreatedDisk, DeletedDisk, DiskDetails, LongCall } from '../volume/volumes.js';
+import type {
+  CreatedDisk,
+  DeletedDisk,
+  DiskDetails,
+  DiskExport,
+  ExportedDisk,
+  LongCall,
+} from '../volume/volumes.js';
 
 export interface NewImage {
   readonly name: string;
@@ -23,6 +30,8 @@ export interface Images {
   detach(image: string, options: { force?: boolean }, caller: Caller): Promise<DiskDetails>;
   mount(image: string, directory: string, caller: Caller): Promise<DiskDetails>;
   unmount(image: string, caller: Caller): Promise<DiskDetails>;
+  /** Attached or not: privileged. */
+  export(image: string, target: DiskExport, caller: Caller, call?: LongCall): Promise<ExportedDisk>;
   delete(image: string, caller: Caller): Promise<DeletedDisk>;
 }
 

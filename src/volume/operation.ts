@@ -1,8 +1,10 @@
 /** A long work on a disk that is not attached: it holds data keys, so it has a gate too. */
 import type { Device, DeviceLayer } from '../device/index.js';
+import { Fault } from '../fault.js';
 import type { DiskChange } from '../kms/key-service.js';
 import type { DiskContext } from './context.js';
 import type { Gated } from './key-watch.js';
+import type { LongCall } from './volumes.js';
 
 export class Operation implements Gated {
   readonly keyId: string;
@@ -27,10 +29,31 @@ export class Operation implements Gated {
     return this.#device?.stats().gate === 'open';
   }
 
-  /** Inside withKey. Bottom-less: one layer, writable. */
-  async open(layer: DeviceLayer): Promise<Device> {
-    this.#device = await this.#context.addon.openDevice({ layers: [layer], writable: true });
+  /** Inside withKey. Top first. */
+  async open(layers: readonly DeviceLayer[], writable: boolean): Promise<Device> {
+    this.#device = await this.#context.addon.openDevice({ layers, writable });
     return this.#device;
+  }
+
+  /**
+   * Throws INTERRUPTED when nobody waits for it any more, GATE_CLOSED when its key was lost: where
+   * nothing is read or written, as in a hole, a closed gate would be met only at the end.
+   */
+  assertGoesOn(call: LongCall): void {
+    if (call.signal?.aborted === true) throw new Fault('INTERRUPTED', 'stopped on request');
+    if (this.isOpen) return;
+    throw new Fault('GATE_CLOSED', `${this.diskName} was stopped: its key is not usable`);
+  }
+
+  /** A key that was lost on the way says more than the error that it led to. */
+  explain(error: unknown): unknown {
+    if (!(error instanceof Fault && error.code === 'GATE_CLOSED')) return error;
+    try {
+      this.#context.keys.assertUsable(this.keyId);
+    } catch (lost) {
+      return lost;
+    }
+    return error;
   }
 
   /** Safe to repeat. Throws if the last flush failed. */

@@ -1,7 +1,7 @@
 /** A raw file or block device becomes the bottom layer of a new disk. */
 import { constants } from 'node:fs';
 import { open, readFile, stat, type FileHandle } from 'node:fs/promises';
-import type { Device } from '../device/index.js';
+import type { Addon, Device } from '../device/index.js';
 import { MadeLayers } from '../disk/layers.js';
 import type { LayerRecord } from '../disk/records.js';
 import { roundUpToSector, sectorBytes } from '../disk/sizes.js';
@@ -10,10 +10,10 @@ import type { Caller } from '../kms/key-service.js';
 import type { DiskContext } from './context.js';
 import { assertRaw } from './foreign-format.js';
 import { Operation } from './operation.js';
+import { sectorRuns } from './sector-runs.js';
 import type { LongCall } from './volumes.js';
 
 const chunkBytes = 1048576;
-const zeroSector = Buffer.alloc(sectorBytes);
 
 export interface RawSource {
   readonly file: FileHandle;
@@ -72,20 +72,16 @@ export async function importRaw(
     const { device, record } = await context.keys.withKey(settings.keyId, caller, async (key) => {
       const { sizeBytes, preallocated } = settings;
       const layer = await made.create(key, { parentId: null, sizeBytes, preallocated });
-      const opened = await operation.open(layer.device);
+      const opened = await operation.open([layer.device], true);
       layer.device.dataKey.release();
       return { device: opened, record: layer.record };
     });
-    await copy(source, device, () => assertGoesOn(operation, call), call);
+    await copy(context, source, device, () => operation.assertGoesOn(call), call);
     await operation.close();
     await keep(record);
     made.keep();
   } catch (error) {
-    // A key lost on the way says more than the I/O error it led to.
-    if (error instanceof Fault && error.code === 'GATE_CLOSED') {
-      context.keys.assertUsable(settings.keyId);
-    }
-    throw error;
+    throw operation.explain(error);
   } finally {
     await operation.close().catch(() => undefined);
     await made.dispose();
@@ -93,6 +89,7 @@ export async function importRaw(
 }
 
 async function copy(
+  { addon }: Pick<DiskContext, 'addon'>,
   source: RawSource,
   device: Device,
   assertGoing: () => void,
@@ -104,39 +101,50 @@ async function copy(
   let [filling, writing] = [Buffer.alloc(chunkBytes), Buffer.alloc(chunkBytes)];
   let written: Promise<void> = Promise.resolve();
   try {
-    while (doneBytes < totalBytes) {
+    for await (const [offsetBytes, wantedBytes] of chunksOfData(addon, source)) {
       assertGoing();
-      const wantedBytes = Math.min(chunkBytes, totalBytes - doneBytes);
-      await readFully(source, filling, doneBytes, wantedBytes);
+      await readFully(source, filling, offsetBytes, wantedBytes);
       await written;
       [filling, writing] = [writing, filling];
-      written = writeSectors(device, writing.subarray(0, roundUpToSector(wantedBytes)), doneBytes);
+      written = writeSectors(
+        device,
+        writing.subarray(0, roundUpToSector(wantedBytes)),
+        offsetBytes,
+      );
       // Awaited in the next round; until then its failure is not unhandled.
       written.catch(() => undefined);
-      doneBytes += wantedBytes;
+      doneBytes = offsetBytes + wantedBytes;
       call.onProgress?.({ doneBytes, totalBytes });
     }
   } finally {
     await written;
   }
+  // What is cut off looks like a hole.
+  if ((await sizeOf(source.file, source.path)) < totalBytes) throw becameShorter(source);
+  assertGoing();
+  if (doneBytes < totalBytes) call.onProgress?.({ doneBytes: totalBytes, totalBytes });
   await device.flush();
 }
 
-/** Holes are not written, so that a closed gate would be met only at the end. */
-function assertGoesOn(operation: Operation, call: LongCall): void {
-  assertNotAborted(call);
-  if (operation.isOpen) return;
-  throw new Fault('GATE_CLOSED', `${operation.diskName} was stopped: its key is not usable`);
+/** Offsets and lengths of what is not a hole, from the start of a sector. */
+async function* chunksOfData(
+  addon: Pick<Addon, 'nextData'>,
+  { file, fileBytes }: RawSource,
+): AsyncGenerator<readonly [offsetBytes: number, lengthBytes: number]> {
+  for (let at = 0; at < fileBytes;) {
+    const data = await addon.nextData(file.fd, at);
+    if (data === undefined) return;
+    at = Math.max(at, data.startBytes - (data.startBytes % sectorBytes));
+    const end = Math.min(fileBytes, roundUpToSector(data.endBytes));
+    for (; at < end; at += chunkBytes) yield [at, Math.min(chunkBytes, end - at)];
+    at = end;
+  }
 }
 
-/** Writes the runs of sectors that are not all zero; the others read as zeros unwritten. */
+/** Leaves sectors of zeros unwritten: they read as zeros. */
 async function writeSectors(device: Device, chunk: Buffer, offsetBytes: number): Promise<void> {
-  let runStart = 0;
-  for (let at = 0; at <= chunk.length; at += sectorBytes) {
-    const isData = at < chunk.length && !chunk.subarray(at, at + sectorBytes).equals(zeroSector);
-    if (isData) continue;
-    if (at > runStart) await device.write(chunk.subarray(runStart, at), offsetBytes + runStart);
-    runStart = at + sectorBytes;
+  for (const [start, end] of sectorRuns(chunk, 'data')) {
+    await device.write(chunk.subarray(start, end), offsetBytes + start);
   }
 }
 
@@ -156,15 +164,14 @@ async function readFully(
       lengthBytes - doneBytes,
       position,
     );
-    if (bytesRead === 0)
-      throw new Fault('IO_ERROR', `${source.path} became shorter while it was read`);
+    if (bytesRead === 0) throw becameShorter(source);
     doneBytes += bytesRead;
   }
   buffer.fill(0, lengthBytes, roundUpToSector(lengthBytes));
 }
 
-export function assertNotAborted(call: LongCall): void {
-  if (call.signal?.aborted === true) throw new Fault('INTERRUPTED', 'stopped on request');
+function becameShorter({ path }: RawSource): Fault {
+  return new Fault('IO_ERROR', `${path} became shorter while it was read`);
 }
 
 /** A pipe must not be waited for: nobody may ever open its other end. */

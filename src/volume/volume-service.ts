@@ -16,6 +16,7 @@ import type { AuditAction } from '../audit/audit.js';
 import { audited, auditedRefusals } from './audited.js';
 import { lineageLock, nameLock, withDisk, type DiskContext } from './context.js';
 import { detailsOf, detailsOfAll } from './details.js';
+import { exportDisk } from './export.js';
 import { exportKey } from './export-key.js';
 import { cloneVolume, createVolume } from './new-volumes.js';
 import { removeDisk } from './removal.js';
@@ -23,6 +24,8 @@ import type {
   CreatedDisk,
   DeletedDisk,
   DiskDetails,
+  DiskExport,
+  ExportedDisk,
   FileSettings,
   LongCall,
   MountRequest,
@@ -108,6 +111,22 @@ export class VolumeService implements Volumes {
     return audited(context, caller, 'deleteVolume', `volume ${volume}`, () =>
       withDisk(context, 'volume', volume, remove, [lineageLock]),
     );
+  }
+
+  export(
+    volume: string,
+    target: DiskExport,
+    caller: Caller,
+    call: LongCall = {},
+  ): Promise<ExportedDisk> {
+    const context = this.#context;
+    const work = (disk: DiskRecord): Promise<ExportedDisk> =>
+      exportDisk(context, disk, target, caller, call);
+    return auditedRefusals(context, caller, 'exportVolume', `volume ${volume}`, async () => {
+      if (!volume.includes('@')) return withDisk(context, 'volume', volume, work);
+      const { id } = context.records.findSnapshot(volume);
+      return context.locks.run([id], () => work(context.records.findSnapshot(id)));
+    });
   }
 
   exportKey(

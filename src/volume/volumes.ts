@@ -88,6 +88,21 @@ export interface ImpactedDisk {
   readonly mountedAt?: string;
 }
 
+/** What of a disk goes where. */
+export interface DiskExport {
+  /** Absolute path of a new file. */
+  readonly file: string;
+  /** That it is not encrypted is meant so. */
+  readonly plaintext: boolean;
+}
+
+export interface ExportedDisk {
+  readonly file: string;
+  readonly sizeBytes: number;
+  /** Of those that are no holes. */
+  readonly dataBytes: number;
+}
+
 /** Volumes are found by name or id; every verb throws VOLUME_NOT_FOUND with a near miss. */
 export interface Volumes {
   create(volume: NewVolume, caller: Caller, call?: LongCall): Promise<CreatedDisk>;
@@ -101,6 +116,13 @@ export interface Volumes {
   mount(volume: string, request: MountRequest, caller: Caller): Promise<DiskDetails>;
   unmount(volume: string, caller: Caller): Promise<DiskDetails>;
   delete(volume: string, caller: Caller): Promise<DeletedDisk>;
+  /** Of a volume that is not attached, or of a snapshot (V@SNAP): privileged. */
+  export(
+    volume: string,
+    target: DiskExport,
+    caller: Caller,
+    call?: LongCall,
+  ): Promise<ExportedDisk>;
   /**
    * Fills the container's holes and writes the raw data key to a new file: privileged. Answers
    * with the absolute paths of the key file and of the container.

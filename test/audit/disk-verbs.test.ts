@@ -107,4 +107,12 @@ t.test('one verb, one record', { skip, timeout: 60_000 }, async (t) => {
     'UNSUPPORTED',
   );
   await leaves(() => volumes.exportKey('plain', file, caller), 'exportKey', /^volume plain \(/);
+  const out = { file: join(state.runtimeDir, 'raw'), plaintext: true };
+  await leaves(() => volumes.export('plain', out, caller), 'exportVolume', /^volume plain \(/);
+  await leaves(
+    () => volumes.export('plain', out, caller),
+    'exportVolume',
+    'volume plain',
+    'FILE_EXISTS',
+  );
 });

@@ -8,6 +8,8 @@ import { runCli } from '../support/run-cli.js';
 // These act on processes and files of the host: daemon.test.ts runs them.
 const needsDaemonProcess = new Set(['daemon stop', 'daemon restart', 'daemon logs']);
 const makesItsOwn = new Set(['completion bash']);
+/** They warn of what the file is. */
+const makesOpenFiles = / export(-key)?$/;
 const api = await fakeApi(t);
 
 for (const args of commandLines) {
@@ -24,7 +26,7 @@ for (const args of commandLines) {
     if (request === undefined) return t.fail('the daemon was not asked');
     const reply = exampleReply(request);
     t.strictSame(view, reply === 'hang' ? undefined : reply.body);
-    if (name !== 'volume export-key') t.equal(stderr, '');
+    if (!makesOpenFiles.test(name)) t.equal(stderr, '');
   });
 }
 

@@ -29,6 +29,17 @@ const requests: [line: string, path: string, body: unknown][] = [
     '/volumes/db/mount',
     { directory: `${cwd}/mnt`, mkfs: 'xfs', read_only: true },
   ],
+  [
+    'volume export db --out db.raw',
+    '/volumes/db/export',
+    { file: `${cwd}/db.raw`, plaintext: false },
+  ],
+  [
+    'volume export db@s --out /r --plaintext',
+    '/volumes/db@s/export',
+    { file: '/r', plaintext: true },
+  ],
+  ['image export i --out r --plaintext', '/images/i/export', { file: `${cwd}/r`, plaintext: true }],
   ['volume export-key db --out db.key', '/volumes/db/export-key', { file: `${cwd}/db.key` }],
   ['volume detach db --force', '/volumes/db/detach', { force: true }],
   ['image create i --file /i.raw --key k', '/images', { name: 'i', file: '/i.raw', key: 'k' }],

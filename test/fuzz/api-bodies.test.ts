@@ -17,7 +17,7 @@ const seed = Number(process.env.KEYVOL_FUZZ_SEED ?? Date.now() % 1e6);
 const skip = isRoot ? false : 'mounting needs root';
 
 /** These do to the host what they are asked: a directory that is mounted on, a file that is made. */
-const actsOnTheHost = /\/(mount|export-key)$/;
+const actsOnTheHost = /\/(mount|export|export-key)$/;
 const tried = routes.filter(({ path }) => !actsOnTheHost.test(path));
 
 function pathOf({ path, query }: Route, random: ModelRandom): string {

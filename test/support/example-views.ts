@@ -111,6 +111,7 @@ export const statusView: StatusView = {
   recovery: ['reattached volume db'],
 };
 
+export const exportView = { file: '/root/db.raw', size: 10 * 2 ** 30, data: 4096 };
 export const exportedKeyView = { file: '/root/db.key', container: '/var/lib/keyvol/layers/x.luks' };
 
 const diskViews = { volumes: volumeView, snapshots: snapshotView, images: imageView } as const;
@@ -140,6 +141,7 @@ function keyReply(method: string, last: string): unknown {
 
 function diskReply(view: DiskView, method: string, last: string): unknown {
   if (method === 'DELETE') return { ...deleteView, name: view.name };
+  if (last === 'export') return exportView;
   if (last === 'export-key') return exportedKeyView;
   if (last !== '') return view;
   if (method === 'GET') return [view];

@@ -2,7 +2,7 @@
 import { Type } from '@sinclair/typebox';
 import * as schemas from '../schemas.js';
 import { route, type Route } from './route.js';
-import { createdView, deleteView, diskView } from './views.js';
+import { createdView, deleteView, diskExport, diskView, exportView } from './views.js';
 
 const params = schemas.strictObject({ image: schemas.nameText });
 const reply = schemas.diskView;
@@ -35,6 +35,18 @@ export const imageRoutes: readonly Route[] = [
     { summary: 'Delete an image', params, reply: schemas.deleteView },
     async ({ disks }, { params: { image }, caller }) =>
       deleteView(await disks.images.delete(image, caller)),
+  ),
+  route(
+    'POST /images/:image/export',
+    {
+      summary: 'Write the content of an image to a new raw file',
+      long: true,
+      params,
+      body: schemas.diskExport,
+      reply: schemas.exportView,
+    },
+    async ({ disks }, { params: { image }, body, caller, call }) =>
+      exportView(await disks.images.export(image, diskExport(body), caller, call)),
   ),
   route(
     'POST /images/:image/rename',

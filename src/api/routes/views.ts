@@ -1,12 +1,21 @@
 /** From the records of the domain to what goes over the wire. */
 import type { KeyChange, KeyService, KeyState, MasterKey } from '../../kms/key-service.js';
-import type { ImpactedDisk, CreatedDisk, DeletedDisk, DiskDetails } from '../../volume/volumes.js';
+import type {
+  ImpactedDisk,
+  CreatedDisk,
+  DeletedDisk,
+  DiskDetails,
+  DiskExport as Target,
+  ExportedDisk,
+} from '../../volume/volumes.js';
 import { Fault } from '../../fault.js';
 import type {
   AttachmentView,
   Created,
   DeleteView,
+  DiskExport,
   DiskView,
+  ExportView,
   ImpactView,
   KeyChangeView,
   KeyView,
@@ -106,6 +115,14 @@ export function deleteView(deleted: DeletedDisk): DeleteView {
     kept_layers: deleted.keptLayers,
     needed_by: [...deleted.neededBy],
   };
+}
+
+export function diskExport({ file, plaintext = false }: DiskExport): Target {
+  return { file, plaintext };
+}
+
+export function exportView({ file, sizeBytes, dataBytes }: ExportedDisk): ExportView {
+  return { file, size: sizeBytes, data: dataBytes };
 }
 
 type Defined<Fields> = {

@@ -3,7 +3,7 @@ import { Type, type Static } from '@sinclair/typebox';
 import type { NewVolume } from '../../volume/volumes.js';
 import * as schemas from '../schemas.js';
 import { route, type Route } from './route.js';
-import { createdView, defined, deleteView, diskView } from './views.js';
+import { createdView, defined, deleteView, diskExport, diskView, exportView } from './views.js';
 
 const params = schemas.strictObject({ volume: schemas.nameText });
 const reply = schemas.diskView;
@@ -93,6 +93,18 @@ export const volumeRoutes: readonly Route[] = [
     { summary: 'Unmount the filesystem on a volume', params, reply },
     async ({ disks, keys }, { params: { volume }, caller }) =>
       diskView(await disks.volumes.unmount(volume, caller), keys),
+  ),
+  route(
+    'POST /volumes/:volume/export',
+    {
+      summary: 'Write the content of a volume or a snapshot of it (V@SNAP) to a new raw file',
+      long: true,
+      params,
+      body: schemas.diskExport,
+      reply: schemas.exportView,
+    },
+    async ({ disks }, { params: { volume }, body, caller, call }) =>
+      exportView(await disks.volumes.export(volume, diskExport(body), caller, call)),
   ),
   route(
     'POST /volumes/:volume/export-key',

@@ -4,6 +4,7 @@ import { imageAttachCommand } from './attach.js';
 import { imageCreateCommand } from './create.js';
 import { imageDeleteCommand } from './delete.js';
 import { imageDetachCommand } from './detach.js';
+import { imageExportCommand } from './export.js';
 import { imageListCommand } from './list.js';
 import { imageMountCommand } from './mount.js';
 import { imageRenameCommand } from './rename.js';
@@ -20,4 +21,5 @@ export const imageVerbs: readonly CommandFactory[] = [
   imageMountCommand,
   imageUnmountCommand,
   imageDeleteCommand,
+  imageExportCommand,
 ];

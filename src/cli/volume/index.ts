@@ -5,6 +5,7 @@ import { volumeCloneCommand } from './clone.js';
 import { volumeCreateCommand } from './create.js';
 import { volumeDeleteCommand } from './delete.js';
 import { volumeDetachCommand } from './detach.js';
+import { volumeExportCommand } from './export.js';
 import { volumeExportKeyCommand } from './export-key.js';
 import { volumeListCommand } from './list.js';
 import { volumeMountCommand } from './mount.js';
@@ -25,5 +26,6 @@ export const volumeVerbs: readonly CommandFactory[] = [
   volumeMountCommand,
   volumeUnmountCommand,
   volumeDeleteCommand,
+  volumeExportCommand,
   volumeExportKeyCommand,
 ];
