@@ -24,11 +24,20 @@ export class Haste {
 
 /** setpriority(2) on Linux is of one thread; those that it starts inherit from it. */
 function setPriorities(priority: number): void {
-  for (const thread of readdirSync('/proc/self/task')) {
+  for (const thread of threads()) {
     try {
       setPriority(Number(thread), priority);
     } catch {
       // It has ended, or we may not.
     }
+  }
+}
+
+/** None when no file can be opened: the work must go on. */
+function threads(): string[] {
+  try {
+    return readdirSync('/proc/self/task');
+  } catch {
+    return [];
   }
 }
