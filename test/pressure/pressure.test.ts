@@ -148,7 +148,7 @@ t.test(name, { skip }, async (t) => {
   const parent = tempDirectory(t);
   // In memory: each lost key drops all caches, and what is read again then, to freeze, is read from
   // the disk, which other tests keep busy. The second is promised where the storage lets it be.
-  const stateDir = join(smallFilesystem(t, '8g'), 'd');
+  const stateDir = join(smallFilesystem(t, '16g'), 'd');
   const daemon = await startDaemon(t, { stateDir });
   const crowd = await gather(daemon, parent);
   await crowd.press(seconds / 4);
