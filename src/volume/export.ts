@@ -44,8 +44,8 @@ export async function exportDisk(
   } catch (error) {
     throw operation.explain(error);
   } finally {
-    await operation.close();
     await file.dispose();
+    await operation.close();
   }
 }
 
