@@ -116,6 +116,8 @@ class LayerStack : public Disk, public std::enable_shared_from_this<LayerStack> 
   // flushed by the cut-off, or was not.
   Status FlushedByCutOff();
   Status ZeroAll(uint64_t offset_bytes, uint64_t length_bytes);
+  // Advances offset_bytes, at most to end_bytes.
+  Status ZeroNextPiece(uint64_t* offset_bytes, uint64_t end_bytes);
 
   // The functions below run under the locks of the groups that they touch.
   Status ReadPiece(uint64_t offset_bytes, std::span<std::byte> out);

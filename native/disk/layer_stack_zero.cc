@@ -37,25 +37,28 @@ Status LayerStack::WriteZeroes(uint64_t offset_bytes, uint64_t length_bytes) {
   return Discard(offset_bytes, length_bytes);
 }
 
+// With the gate's leave for each piece: a long one must hold up neither a snapshot nor a cut-off.
 Status LayerStack::ZeroAll(uint64_t offset_bytes, uint64_t length_bytes) {
+  const uint64_t end_bytes = offset_bytes + length_bytes;
+  do {
+    RETURN_IF_ERROR(ZeroNextPiece(&offset_bytes, end_bytes));
+  } while (offset_bytes < end_bytes);
+  return Status::Ok();
+}
+
+Status LayerStack::ZeroNextPiece(uint64_t* offset_bytes, uint64_t end_bytes) {
   GatePass pass(gate_, Access::kWrite);
   RETURN_IF_ERROR(pass.status());
   RETURN_IF_ERROR(CheckWritable());
-  RETURN_IF_ERROR(CheckRange(offset_bytes, length_bytes));
-  const uint64_t end_bytes = offset_bytes + length_bytes;
+  RETURN_IF_ERROR(CheckRange(*offset_bytes, end_bytes - *offset_bytes));
   const uint64_t piece_bytes = layers_.size() == 1 ? kPunchPieceBytes : kPieceBytes;
-  Status status = Status::Ok();
-  while (offset_bytes < end_bytes && status.ok()) {
-    // What nobody holds is zeros already: trimming an empty disk must not walk its sectors.
-    const uint64_t next_bytes = NextMaybe(offset_bytes / kSectorBytes) * kSectorBytes;
-    offset_bytes = std::max(offset_bytes, next_bytes);
-    if (offset_bytes >= end_bytes) break;
-    const uint64_t part_bytes =
-        std::min(end_bytes - offset_bytes, piece_bytes - offset_bytes % piece_bytes);
-    const auto guard = LockBytes(offset_bytes, part_bytes, LockMode::kExclusive);
-    status = ZeroPiece(offset_bytes, part_bytes);
-    offset_bytes += part_bytes;
-  }
+  // What nobody holds is zeros already: trimming an empty disk must not walk its sectors.
+  const uint64_t next_bytes = NextMaybe(*offset_bytes / kSectorBytes) * kSectorBytes;
+  const uint64_t first_bytes = std::max(*offset_bytes, next_bytes);
+  *offset_bytes = std::min(end_bytes, first_bytes + piece_bytes - first_bytes % piece_bytes);
+  if (first_bytes >= end_bytes) return Status::Ok();
+  const auto guard = LockBytes(first_bytes, *offset_bytes - first_bytes, LockMode::kExclusive);
+  const Status status = ZeroPiece(first_bytes, *offset_bytes - first_bytes);
   changes_.fetch_add(1);
   return status;
 }
@@ -125,10 +128,12 @@ Status LayerStack::FindHeld(size_t first_layer, uint64_t first_sector, uint64_t 
     const uint64_t visible = std::min(sectors, visible_sectors_[i] - first_sector);
     for (uint64_t bit = 0; bit < visible;) {
       const Layer::Run run = layers_[i]->NextRun(first_sector + bit, visible - bit);
-      if (run.look) {
-        RETURN_IF_ERROR(FindHeldHere(*layers_[i], first_sector + bit, run.sectors, bit, held));
+      const uint64_t end = std::min(bit + run.sectors, RunEnd(*held, bit, visible));
+      // What a layer above holds need not be asked of this one.
+      if (run.look && !(*held)[bit]) {
+        RETURN_IF_ERROR(FindHeldHere(*layers_[i], first_sector + bit, end - bit, bit, held));
       }
-      bit += run.sectors;
+      bit = end;
     }
   }
   return Status::Ok();

@@ -6,7 +6,7 @@
  */
 import { connect, type Socket } from 'node:net';
 import { once } from 'node:events';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import t from 'tap';
 import { rawRequest } from '../support/api.js';
 import { startDaemon, type TestDaemon } from '../support/daemon.js';
@@ -15,7 +15,7 @@ import { modelRandom, type ModelRandom } from '../support/model-random.js';
 import { PressureDisk } from '../support/pressure-disk.js';
 import { PressureMount } from '../support/pressure-mount.js';
 import { PressureUser } from '../support/pressure-user.js';
-import { isRoot, smallFilesystem, tempDirectory } from '../support/temp.js';
+import { isRoot, tempDirectory } from '../support/temp.js';
 import { sleep } from '../support/world.js';
 
 const seconds = Number(process.env.KEYVOL_PRESSURE_SECONDS ?? 300);
@@ -146,10 +146,7 @@ const name = `50 volumes for ${String(seconds)} s, seed ${String(seed)}`;
 
 t.test(name, { skip }, async (t) => {
   const parent = tempDirectory(t);
-  // In memory: each lost key drops all caches, and what is read again then, to freeze, is read from
-  // the disk, which other tests keep busy. The second is promised where the storage lets it be.
-  const stateDir = join(smallFilesystem(t, '16g'), 'd');
-  const daemon = await startDaemon(t, { stateDir });
+  const daemon = await startDaemon(t);
   const crowd = await gather(daemon, parent);
   await crowd.press(seconds / 4);
   const warm = await crowd.weighAtRest();
