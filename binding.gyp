@@ -22,6 +22,7 @@
         "native/host/loop.cc",
         "native/host/mount.cc",
         "native/host/packets.cc",
+        "native/host/unix_socket.cc",
         "native/status.cc",
         "native/transport/fuse/holder_messages.cc",
         "native/transport/fuse/ledger.cc",

@@ -17,6 +17,7 @@
 #include "binding/registry.h"
 #include "host/fuse_mount.h"
 #include "host/packets.h"
+#include "host/unix_socket.h"
 #include "transport/fuse/holder_messages.h"
 #include "transport/fuse/ledger.h"
 #include "transport/fuse/negotiation.h"
@@ -75,7 +76,7 @@ Status AskHolder(const UniqueFd& holder, const std::string& message, std::span<c
 Status AskOnce(const std::string& holder_path, const std::vector<std::string>& fields,
                std::vector<std::string>* results = nullptr) {
   UniqueFd holder;
-  RETURN_IF_ERROR(ConnectForPackets(holder_path, &holder));
+  RETURN_IF_ERROR(ConnectToUnixSocket(holder_path, SOCK_SEQPACKET, &holder));
   Packet answer;
   RETURN_IF_ERROR(AskHolder(holder, fuse::Joined(fields), {}, kForEver, &answer));
   const std::vector<std::string> done = fuse::Fields(answer.bytes);
@@ -84,7 +85,7 @@ Status AskOnce(const std::string& holder_path, const std::vector<std::string>& f
 }
 
 Status Claim(const FuseMountRequest& request, FuseMount* mount, FuseFds* fds) {
-  RETURN_IF_ERROR(ConnectForPackets(mount->holder_path, &mount->holder));
+  RETURN_IF_ERROR(ConnectToUnixSocket(mount->holder_path, SOCK_SEQPACKET, &mount->holder));
   const std::string claim =
       fuse::Joined({fuse::kClaim, request.directory, std::to_string(request.descriptors),
                     request.allow_other ? "1" : "0", std::to_string(request.max_read_bytes)});
@@ -134,7 +135,7 @@ Status Unmount(FuseMount& mount) {
 Status Entrust(FuseMount& mount) {
   mount.holder.Reset();
   UniqueFd holder;
-  RETURN_IF_ERROR(ConnectForPackets(mount.holder_path, &holder));
+  RETURN_IF_ERROR(ConnectToUnixSocket(mount.holder_path, SOCK_SEQPACKET, &holder));
   std::vector<int> fds = mount.session->fds();
   fds.insert(fds.begin(), mount.ledger->fd());
   Packet answer;

@@ -2,8 +2,6 @@
 
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 
 #include <cassert>
 #include <cerrno>
@@ -12,22 +10,6 @@
 namespace keyvol {
 
 namespace {
-
-constexpr int kBacklog = 128;
-
-Status AddressOf(const std::string& path, struct sockaddr_un* address) {
-  *address = {.sun_family = AF_UNIX, .sun_path = {}};
-  if (path.size() >= sizeof address->sun_path) {
-    return Status::Error(Code::kInvalidArgument, path + " is too long for a socket");
-  }
-  memcpy(address->sun_path, path.c_str(), path.size() + 1);
-  return Status::Ok();
-}
-
-Status NewSocket(UniqueFd* socket_fd) {
-  *socket_fd = UniqueFd(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
-  return socket_fd->valid() ? Status::Ok() : Status::FromErrno(errno, "make a socket");
-}
 
 void TakeFds(struct msghdr* message, std::vector<UniqueFd>* fds) {
   for (struct cmsghdr* header = CMSG_FIRSTHDR(message); header != nullptr;
@@ -43,38 +25,6 @@ void TakeFds(struct msghdr* message, std::vector<UniqueFd>* fds) {
 }
 
 }  // namespace
-
-Status ListenForPackets(const std::string& path, UniqueFd* socket) {
-  struct sockaddr_un address;
-  RETURN_IF_ERROR(AddressOf(path, &address));
-  RETURN_IF_ERROR(NewSocket(socket));
-  unlink(path.c_str());
-  // Nobody can connect before listen(2), so the mode is right when it counts.
-  if (bind(socket->get(), reinterpret_cast<struct sockaddr*>(&address), sizeof address) != 0 ||
-      chmod(path.c_str(), 0600) != 0 || listen(socket->get(), kBacklog) != 0) {
-    return Status::FromErrno(errno, "listen on " + path);
-  }
-  return Status::Ok();
-}
-
-Status ConnectForPackets(const std::string& path, UniqueFd* socket) {
-  struct sockaddr_un address;
-  RETURN_IF_ERROR(AddressOf(path, &address));
-  RETURN_IF_ERROR(NewSocket(socket));
-  if (connect(socket->get(), reinterpret_cast<struct sockaddr*>(&address), sizeof address) == 0) {
-    return Status::Ok();
-  }
-  const int error_number = errno;
-  if (error_number != ECONNREFUSED) return Status::FromErrno(error_number, "connect to " + path);
-  return Status::Error(Code::kNotFound, "nobody listens on " + path, error_number);
-}
-
-bool IsPeerTrusted(const UniqueFd& socket) {
-  struct ucred peer = {};
-  socklen_t length = sizeof peer;
-  if (getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0) return false;
-  return peer.uid == 0 || peer.uid == geteuid();
-}
 
 Status SendPacket(const UniqueFd& socket, const std::string& bytes, std::span<const int> fds) {
   assert(bytes.size() <= kMaxPacketBytes && fds.size() <= kMaxPacketFds);

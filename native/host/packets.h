@@ -21,13 +21,6 @@ struct Packet {
   std::vector<UniqueFd> fds;
 };
 
-// A listening socket of mode 0600 at `path`, in place of what a dead process left there.
-Status ListenForPackets(const std::string& path, UniqueFd* socket);
-// kNotFound when nobody listens there.
-Status ConnectForPackets(const std::string& path, UniqueFd* socket);
-// Whether the process at the other end ran as our user, or as root, when it connected.
-bool IsPeerTrusted(const UniqueFd& socket);
-
 // The other end gets descriptors of its own.
 Status SendPacket(const UniqueFd& socket, const std::string& bytes, std::span<const int> fds = {});
 // Waits for one, at most `timeout`. kNotFound when the other end is closed, kBusy when it is late.

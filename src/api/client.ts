@@ -2,6 +2,7 @@
 import { callDaemon, callDaemonLong, type Call, type LongCall } from './http-call.js';
 import { apiPath, apiPrefix } from './paths.js';
 import type {
+  AttachOptions,
   AuditView,
   Created,
   DaemonClient,
@@ -9,7 +10,6 @@ import type {
   DiskExport,
   DiskView,
   ExportView,
-  FileCache,
   ImageCreate,
   ImpactView,
   KeyChangeView,
@@ -70,7 +70,7 @@ class HttpClient implements DaemonClient {
     this.#post<DiskView>(apiPath('volumes', volume, 'rename'), { name });
   setVolume = (volume: string, settings: { on_key_loss: OnKeyLoss }) =>
     this.#post<DiskView>(apiPath('volumes', volume, 'set'), settings);
-  attachVolume = (volume: string, options: { read_only?: boolean; cache?: FileCache }) =>
+  attachVolume = (volume: string, options: AttachOptions & { read_only?: boolean }) =>
     this.#post<DiskView>(apiPath('volumes', volume, 'attach'), options);
   detachVolume = (volume: string, options: { force?: boolean }) =>
     this.#post<DiskView>(apiPath('volumes', volume, 'detach'), options);
@@ -113,7 +113,7 @@ class HttpClient implements DaemonClient {
   showImage = (image: string) => this.#get<DiskView>(apiPath('images', image));
   renameImage = (image: string, name: string) =>
     this.#post<DiskView>(apiPath('images', image, 'rename'), { name });
-  attachImage = (image: string, options: { cache?: FileCache } = {}) =>
+  attachImage = (image: string, options: AttachOptions = {}) =>
     this.#post<DiskView>(apiPath('images', image, 'attach'), options);
   detachImage = (image: string, options: { force?: boolean }) =>
     this.#post<DiskView>(apiPath('images', image, 'detach'), options);

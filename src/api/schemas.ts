@@ -114,10 +114,13 @@ export const impactView = schemaOf<ImpactView>()(
 );
 
 const fileCache = oneOf('direct', 'kernel');
+const transport = oneOf('fuse', 'nbd');
 
 const attachmentView = schemaOf<AttachmentView>()(
   strictObject({
-    path: Type.String(),
+    transport,
+    path: Type.Optional(Type.String()),
+    uri: Type.Optional(Type.String()),
     read_only: Type.Boolean(),
     cache: fileCache,
     gate: oneOf('open', 'held', 'closed'),
@@ -259,12 +262,12 @@ export const deletionSchedule = strictObject({
   kill_users: killUsers,
 });
 export const volumeSettings = strictObject({ on_key_loss: onKeyLoss });
+const howShown = { cache: Type.Optional(fileCache), transport: Type.Optional(transport) };
 export const attachOptions = strictObject({
   read_only: Type.Optional(Type.Boolean()),
-  cache: Type.Optional(fileCache),
+  ...howShown,
 });
-
-export const imageAttachOptions = strictObject({ cache: Type.Optional(fileCache) });
+export const imageAttachOptions = strictObject(howShown);
 export const shutdown = strictObject({ keep_mounts: Type.Optional(Type.Boolean()) });
 export const detachOptions = strictObject({ force: Type.Optional(Type.Boolean()) });
 export const volumeMountOptions = strictObject({

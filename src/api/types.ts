@@ -55,8 +55,20 @@ export type FileCache = 'direct' | 'kernel';
 
 export type OnKeyLoss = 'deny' | 'until-detach' | 'suspend';
 
+/** How programs reach an attached disk: as a FUSE file, or as an NBD export. */
+export type Transport = 'fuse' | 'nbd';
+
+export interface AttachOptions {
+  cache?: FileCache;
+  transport?: Transport;
+}
+
 export interface AttachmentView {
-  path: string;
+  transport: Transport;
+  /** Of its file; with `fuse`. */
+  path?: string;
+  /** With `nbd`. */
+  uri?: string;
   read_only: boolean;
   cache: FileCache;
   gate: 'open' | 'held' | 'closed';
@@ -234,10 +246,7 @@ export interface DaemonClient {
   showVolume(volume: string): Promise<DiskView>;
   renameVolume(volume: string, name: string): Promise<DiskView>;
   setVolume(volume: string, settings: { on_key_loss: OnKeyLoss }): Promise<DiskView>;
-  attachVolume(
-    volume: string,
-    options: { read_only?: boolean; cache?: FileCache },
-  ): Promise<DiskView>;
+  attachVolume(volume: string, options: AttachOptions & { read_only?: boolean }): Promise<DiskView>;
   detachVolume(volume: string, options: { force?: boolean }): Promise<DiskView>;
   mountVolume(
     volume: string,
@@ -274,7 +283,7 @@ export interface DaemonClient {
   listImages(): Promise<DiskView[]>;
   showImage(image: string): Promise<DiskView>;
   renameImage(image: string, name: string): Promise<DiskView>;
-  attachImage(image: string, options?: { cache?: FileCache }): Promise<DiskView>;
+  attachImage(image: string, options?: AttachOptions): Promise<DiskView>;
   detachImage(image: string, options: { force?: boolean }): Promise<DiskView>;
   mountImage(image: string, options: { directory: string }): Promise<DiskView>;
   unmountImage(image: string): Promise<DiskView>;

@@ -1,5 +1,6 @@
 /** How a command is declared: what it does, an example, and the exit statuses it can end with. */
 import { Command, Option } from 'commander';
+import type { AttachOptions } from '../api/types.js';
 import { Fault } from '../fault.js';
 import type { CliContext } from './context.js';
 import { statusMeanings, type ExitStatus } from './exit.js';
@@ -51,8 +52,18 @@ export function onKeyLossOption(): Option {
   ).choices(['deny', 'until-detach', 'suspend']);
 }
 
-export interface CacheOption {
+export interface ShowOptions {
   readonly cache?: 'direct' | 'kernel';
+  readonly nbd?: true;
+}
+
+/** As the API takes them. */
+export function shownAs({ cache, nbd }: ShowOptions): AttachOptions {
+  return { ...(cache ? { cache } : {}), ...(nbd ? { transport: 'nbd' } : {}) };
+}
+
+export function nbdOption(): Option {
+  return new Option('--nbd', 'as an NBD export, whose URI is printed, instead of a file');
 }
 
 export function cacheOption(): Option {

@@ -61,13 +61,18 @@ export function diskTable(disks: readonly DiskView[]): string {
 
 function attachedAt(attachment: AttachmentView | undefined): string {
   if (attachment === undefined) return '';
-  const place = attachment.mounted_at ?? attachment.path;
+  const place = attachment.mounted_at ?? placeOf(attachment);
   const remarks = [
     attachment.gate === 'open' ? '' : attachment.gate,
     attachment.poisoned ? 'poisoned' : '',
     attachment.read_only ? 'read-only' : '',
   ].filter((remark) => remark !== '');
   return remarks.length === 0 ? place : `${place} (${remarks.join(', ')})`;
+}
+
+/** The path of its file, or its URI. */
+function placeOf({ path, uri = '' }: AttachmentView): string {
+  return path ?? uri;
 }
 
 export function diskFields(disk: DiskView): string {
@@ -101,7 +106,7 @@ function attachmentFields(
 ): (readonly [string, string | undefined])[] {
   if (attachment === undefined) return [['attached', 'no']];
   return [
-    ['attached', attachment.path],
+    ['attached', placeOf(attachment)],
     ['access', attachment.read_only ? 'read-only' : 'read and write'],
     ['gate', attachment.gate],
     ['mounted at', attachment.mounted_at],
@@ -119,7 +124,7 @@ export function attachedLine(disk: DiskView): string {
   const { attachment } = disk;
   if (attachment === undefined) return `attached ${disk.kind} ${disk.name}`;
   const access = attachment.read_only && disk.kind === 'volume' ? ', read-only' : '';
-  return `attached ${disk.kind} ${disk.name} at ${attachment.path}${access}`;
+  return `attached ${disk.kind} ${disk.name} at ${placeOf(attachment)}${access}`;
 }
 
 /** "mounted volume db at /mnt/db (ext4)". */

@@ -6,7 +6,7 @@ import type { AuditReader, DaemonControl } from '../api/routes/route.js';
 import type { createServer } from '../api/routes/server.js';
 import { lastAuditSequence, listAudit, type AuditEntry } from '../audit/audit.js';
 import { systemClock, type Clock } from '../clock.js';
-import { addon, type XtsKernel } from '../device/index.js';
+import { addon, type NbdServer, type XtsKernel } from '../device/index.js';
 import { diskMigrations } from '../disk/migrations.js';
 import { openDisks, type Disks } from '../image/disks.js';
 import type { KeyService } from '../kms/key-service.js';
@@ -102,7 +102,16 @@ async function openAll(
       () => session.unmount(),
       () => session.park(),
     );
-  const disks = await openDiskParts({ config, keys, keyStore, fuse, clock, log, signs }, closing);
+  const nbd = addon.serveNbd(path.join(runtimeDir, 'nbd.sock'));
+  closing.add(
+    'nbd',
+    () => nbd.end(),
+    () => nbd.end(),
+  );
+  const disks = await openDiskParts(
+    { config, keys, keyStore, fuse, nbd, clock, log, signs },
+    closing,
+  );
   signs.watch('key records', keyStore);
   const recovery = [...fuse.recovery, ...(await disks.restore())];
   for (const line of recovery) log.info(line);
@@ -157,13 +166,14 @@ interface DiskParts {
   readonly keys: KeyService;
   readonly keyStore: Store;
   readonly fuse: OpenedFuse;
+  readonly nbd: NbdServer;
   readonly clock: Clock;
   readonly log: Log;
   readonly signs: VitalSigns;
 }
 
 async function openDiskParts(parts: DiskParts, closing: ClosingSteps): Promise<Disks> {
-  const { config, keys, keyStore, fuse, clock, log, signs } = parts;
+  const { config, keys, keyStore, fuse, nbd, clock, log, signs } = parts;
   const { stateDir, runtimeDir } = config;
   const store = await openStore({
     path: path.join(stateDir, 'disks.db'),
@@ -179,6 +189,7 @@ async function openDiskParts(parts: DiskParts, closing: ClosingSteps): Promise<D
     audit: keyStore,
     addon,
     ...(fuse.session === undefined ? {} : { fuse: fuse.session }),
+    nbd,
     host: fuse.host,
     clock,
     warn: (text) => log.warn(text),

@@ -2,7 +2,7 @@
 import { constants as fsConstants } from 'node:fs';
 import { constants } from 'node:os';
 import { Fault, mappingOf } from '../fault.js';
-import type { FuseFile } from './addon.js';
+import type { FuseFile } from './transport.js';
 import type { PortableTree } from './fuse-portable-tree.js';
 
 const { errno } = constants;

@@ -1,6 +1,6 @@
 /** The files and open handles of one portable FUSE mount. */
 import { Fault } from '../fault.js';
-import type { FuseFile } from './addon.js';
+import type { FuseFile } from './transport.js';
 
 interface OpenHandle {
   readonly file: FuseFile;

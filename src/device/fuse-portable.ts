@@ -15,7 +15,7 @@ import { createRequire } from 'node:module';
 import { constants } from 'node:os';
 import { setTimeout } from 'node:timers/promises';
 import { Fault } from '../fault.js';
-import type { FuseFile, FuseOptions, FuseSession } from './addon.js';
+import type { FuseFile, FuseOptions, FuseSession } from './transport.js';
 import { type FuseOperations, portableOperations } from './fuse-portable-operations.js';
 import { PortableTree } from './fuse-portable-tree.js';
 

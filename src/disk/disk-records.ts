@@ -20,7 +20,7 @@ const diskColumns = `id, kind, name, volume_id AS volumeId, top_layer_id AS topL
   on_key_loss AS onKeyLoss, source, created_at_ms AS createdAtMs`;
 const layerColumns = `id, parent_id AS parentId, key_id AS keyId, size_bytes AS sizeBytes,
   generation, preallocated, created_at_ms AS createdAtMs`;
-const attachmentColumns = `disk_id AS diskId, read_only AS readOnly, cache, mounted_at AS mountedAt,
+const attachmentColumns = `disk_id AS diskId, read_only AS readOnly, cache, transport, mounted_at AS mountedAt,
   filesystem, attached_by_mount AS attachedByMount`;
 
 type LayerRow = Omit<LayerRecord, 'preallocated'> & { readonly preallocated: number };

@@ -50,4 +50,7 @@ export const diskMigrations: readonly string[] = [
   `
   ALTER TABLE attachments ADD COLUMN cache TEXT NOT NULL DEFAULT 'direct';
   `,
+  `
+  ALTER TABLE attachments ADD COLUMN transport TEXT NOT NULL DEFAULT 'fuse';
+  `,
 ];

@@ -44,11 +44,15 @@ export interface DiskRecord {
 /** Whether the kernel keeps pages of the disk's file, or every request reaches keyvol. */
 export type FileCache = 'direct' | 'kernel';
 
+/** How programs reach an attached disk: as a FUSE file, or as an NBD export. */
+export type Transport = 'fuse' | 'nbd';
+
 /** What a restart must bring back. */
 export interface AttachmentRecord {
   readonly diskId: string;
   readonly readOnly: boolean;
   readonly cache: FileCache;
+  readonly transport: Transport;
   /** Absolute directory when mounted. */
   readonly mountedAt: string | null;
   readonly filesystem: string | null;

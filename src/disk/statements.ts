@@ -98,12 +98,13 @@ export function setErrorOfKey(keyId: string, reason: string): Statement {
 
 export function putAttachment(attachment: AttachmentRecord): Statement {
   return {
-    sql: `INSERT OR REPLACE INTO attachments (disk_id, read_only, cache, mounted_at,
-      filesystem, attached_by_mount) VALUES (?, ?, ?, ?, ?, ?)`,
+    sql: `INSERT OR REPLACE INTO attachments (disk_id, read_only, cache, transport, mounted_at,
+      filesystem, attached_by_mount) VALUES (?, ?, ?, ?, ?, ?, ?)`,
     params: [
       attachment.diskId,
       attachment.readOnly ? 1 : 0,
       attachment.cache,
+      attachment.transport,
       attachment.mountedAt,
       attachment.filesystem,
       attachment.attachedByMount ? 1 : 0,

@@ -1,6 +1,6 @@
 /** Everything about disks behind one door, for the daemon's wiring and the routes. */
 import type { Clock } from '../clock.js';
-import type { Addon, FuseSession, MountHost } from '../device/index.js';
+import type { Addon, FuseSession, MountHost, NbdServer } from '../device/index.js';
 import type { KeyService } from '../kms/key-service.js';
 import type { Store } from '../store/store.js';
 import { DiskRecords } from '../disk/disk-records.js';
@@ -32,6 +32,8 @@ export interface DisksOptions {
   readonly addon: Addon;
   /** Absent where there is no /dev/fuse: attach and mount are refused then. */
   readonly fuse?: FuseSession;
+  /** Absent where disks are not served over NBD. */
+  readonly nbd?: NbdServer;
   readonly host: MountHost;
   readonly clock: Clock;
   /** Hears of what the user should know though the work went on; for the log. */
@@ -91,7 +93,7 @@ export function openDisks(options: DisksOptions): Disks {
 }
 
 function contextOf(options: DisksOptions): DiskContext {
-  const { stateDir, runtimeDir, store, keys, audit, addon, fuse, host, clock, warn } = options;
+  const { stateDir, runtimeDir, store, keys, audit, addon, fuse, nbd, host, clock, warn } = options;
   const records = new DiskRecords(store);
   return {
     stateDir,
@@ -102,6 +104,7 @@ function contextOf(options: DisksOptions): DiskContext {
     audit,
     addon,
     fuse,
+    nbd,
     host,
     clock,
     watch: new KeyWatch({ records, clock, host }),

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { fullName } from '../disk/lineage.js';
 import { assertDiskName } from '../disk/names.js';
-import type { DiskRecord, FileCache, LayerRecord } from '../disk/records.js';
+import type { DiskRecord, LayerRecord } from '../disk/records.js';
 import { insertDisk, insertLayer } from '../disk/statements.js';
 import { Fault } from '../fault.js';
 import type { Caller } from '../kms/key-service.js';
@@ -30,6 +30,7 @@ import type {
   DiskDetails,
   DiskExport,
   ExportedDisk,
+  HowShown,
   LongCall,
 } from '../volume/volumes.js';
 import type { Images, NewImage } from './images.js';
@@ -64,9 +65,9 @@ export class ImageService implements Images {
     return renameDisk(this.#context, 'image', image, name, caller);
   }
 
-  attach(image: string, options: { cache?: FileCache }, caller: Caller): Promise<DiskDetails> {
-    const { cache = 'direct' } = options;
-    const settings = { readOnly: true, cache, attachedByMount: false };
+  attach(image: string, options: Partial<HowShown>, caller: Caller): Promise<DiskDetails> {
+    const { cache = 'direct', transport = 'fuse' } = options;
+    const settings = { readOnly: true, cache, transport, attachedByMount: false };
     return this.#verb('attachImage', image, caller, async (disk) => {
       await attach(this.#context, disk, settings, caller);
     });

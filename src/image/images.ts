@@ -1,5 +1,4 @@
 /** What the rest of keyvol sees of images and snapshots. */
-import type { FileCache } from '../disk/records.js';
 import type { Caller } from '../kms/key-service.js';
 import type {
   CreatedDisk,
@@ -7,6 +6,7 @@ import type {
   DiskDetails,
   DiskExport,
   ExportedDisk,
+  HowShown,
   LongCall,
 } from '../volume/volumes.js';
 
@@ -26,7 +26,7 @@ export interface Images {
   list(): Promise<DiskDetails[]>;
   show(image: string): Promise<DiskDetails>;
   rename(image: string, name: string, caller: Caller): Promise<DiskDetails>;
-  attach(image: string, options: { cache?: FileCache }, caller: Caller): Promise<DiskDetails>;
+  attach(image: string, options: Partial<HowShown>, caller: Caller): Promise<DiskDetails>;
   detach(image: string, options: { force?: boolean }, caller: Caller): Promise<DiskDetails>;
   mount(image: string, directory: string, caller: Caller): Promise<DiskDetails>;
   unmount(image: string, caller: Caller): Promise<DiskDetails>;

@@ -5,7 +5,7 @@ import { Fault } from '../fault.js';
 import type { Caller } from '../kms/key-service.js';
 import type { DiskContext } from './context.js';
 import { assertMkfs, mountableDirectory } from './filesystem.js';
-import { LiveDisk, requireFuse } from './live-disk.js';
+import { LiveDisk } from './live-disk.js';
 import { Mount } from './mount.js';
 import type { FileSettings, MountRequest } from './volumes.js';
 
@@ -34,11 +34,19 @@ export function assertCanBeCut(disk: DiskRecord, policy: OnKeyLoss, cache: FileC
   );
 }
 
+function assertFits({ transport, cache }: FileSettings): void {
+  if (transport !== 'nbd' || cache === 'direct') return;
+  throw new Fault('INVALID_ARGUMENT', 'the kernel caches a file, which an NBD export is not', {
+    hint: 'attach it without --cache kernel, or without --nbd',
+  });
+}
+
 /** Throws WRONG_STATE when the disk is attached. */
 export function assertNotAttached(context: DiskContext, disk: DiskRecord, action: string): void {
   const live = context.live.get(disk.id);
   if (live === undefined) return;
-  const where = live.mount === undefined ? 'attached' : `mounted at ${live.mount.directory}`;
+  const how = live.transport === 'nbd' ? 'attached over NBD' : 'attached';
+  const where = live.mount === undefined ? how : `mounted at ${live.mount.directory}`;
   const cure = live.mount === undefined ? 'detach' : 'unmount';
   throw new Fault('WRONG_STATE', `${disk.kind} ${disk.name} is ${where}; cannot ${action} it`, {
     hint: `keyvol ${disk.kind} ${cure} ${disk.name}`,
@@ -55,7 +63,7 @@ export async function attach(
   assertNotAttached(context, disk, 'attach');
   assertNotLost(disk);
   assertCanBeCut(disk, disk.onKeyLoss, settings.cache);
-  requireFuse(context);
+  assertFits(settings);
   const live = new LiveDisk(context, disk, settings);
   context.watch.register(live);
   context.live.set(disk.id, live);
@@ -84,10 +92,10 @@ export async function detach(
     throw new Fault('WRONG_STATE', `${disk.kind} ${disk.name} is not attached`);
   }
   if (live.mount !== undefined) assertNotAttached(context, disk, 'detach');
-  const handles = force ? 0 : await live.foreignHandles();
-  if (handles > 0) {
-    throw new Fault('BUSY', `${disk.kind} ${disk.name} is still open`, {
-      hint: 'end what uses it (fuser and losetup -a show it), or detach it with --force',
+  const users = force ? 0 : await live.users();
+  if (users > 0) {
+    throw new Fault('BUSY', `${disk.kind} ${disk.name} is still in use`, {
+      hint: `${live.endUsers}, or detach it with --force`,
     });
   }
   // First, so that a detach that cannot be recorded has changed nothing.
@@ -117,7 +125,7 @@ export async function mount(
     assertNotAwaited(context, directory);
     const before = context.live.get(disk.id);
     const attachedByMount = before === undefined;
-    const settings = { readOnly, cache: 'direct', attachedByMount } as const;
+    const settings = { readOnly, cache: 'direct', transport: 'fuse', attachedByMount } as const;
     const live = before ?? (await attach(context, disk, settings, caller));
     try {
       await putUp(context, live, directory, request.mkfs, settings.attachedByMount);
@@ -144,6 +152,7 @@ export async function unmount(context: DiskContext, disk: DiskRecord): Promise<v
       diskId: disk.id,
       readOnly: live.readOnly,
       cache: live.cache,
+      transport: live.transport,
       mountedAt: null,
       filesystem: null,
       attachedByMount: false,
@@ -171,7 +180,9 @@ function assertMountable(
   assertNotLost(disk);
   context.keys.assertUsable(disk.keyId);
   const live = context.live.get(disk.id);
-  if (live?.mount !== undefined) assertNotAttached(context, disk, 'mount');
+  if (live?.mount !== undefined || live?.transport === 'nbd') {
+    assertNotAttached(context, disk, 'mount');
+  }
   if (request.mkfs !== undefined && (live?.readOnly ?? readOnly)) {
     throw new Fault(
       'READ_ONLY',
@@ -203,10 +214,9 @@ async function putUp(
   try {
     await live.putMountUp(mkfs);
     const filesystem = mounted.filesystem ?? null;
-    const { id: diskId, readOnly, cache } = live;
-    await context.records.commit([
-      putAttachment({ diskId, readOnly, cache, mountedAt: directory, filesystem, attachedByMount }),
-    ]);
+    const { id: diskId, readOnly, cache, transport } = live;
+    const what = { diskId, readOnly, cache, transport, attachedByMount };
+    await context.records.commit([putAttachment({ ...what, mountedAt: directory, filesystem })]);
   } catch (error) {
     await mounted.abandon().catch(() => undefined);
     live.endMount();

@@ -1,6 +1,6 @@
 /** What every use case on disks works with. */
 import type { Clock } from '../clock.js';
-import type { Addon, FuseSession, MountHost } from '../device/index.js';
+import type { Addon, FuseSession, MountHost, NbdServer } from '../device/index.js';
 import type { DiskRecords } from '../disk/disk-records.js';
 import type { LayerFiles } from '../disk/layers.js';
 import type { DiskRecord } from '../disk/records.js';
@@ -20,6 +20,7 @@ export interface DiskContext {
   readonly audit: Store;
   readonly addon: Addon;
   readonly fuse: FuseSession | undefined;
+  readonly nbd: NbdServer | undefined;
   /** Does what could wait on our own disks. */
   readonly host: MountHost;
   readonly clock: Clock;

@@ -92,7 +92,8 @@ function attachmentOf(context: DiskContext, disk: DiskRecord): AttachmentDetails
   const stats = live.device?.stats();
   const { mount } = live;
   return {
-    path: live.path,
+    transport: live.transport,
+    ...(live.transport === 'nbd' ? { uri: live.place } : { path: live.place }),
     readOnly: live.readOnly,
     cache: live.cache,
     gate: stats?.gate ?? 'closed',

@@ -1,12 +1,19 @@
-/** One attached disk: its device, its FUSE file, its mount, and the gate over all three. */
-import { join } from 'node:path';
-import type { Closing, Device, FuseSession } from '../device/index.js';
+/** One attached disk: its device, its file or export, its mount, and the gate over all three. */
+import type { Closing, Device } from '../device/index.js';
 import { releaseLayers, type OpenLayer } from '../disk/layers.js';
-import type { DiskKind, DiskRecord, FileCache, LayerRecord, OnKeyLoss } from '../disk/records.js';
+import type {
+  DiskKind,
+  DiskRecord,
+  FileCache,
+  LayerRecord,
+  OnKeyLoss,
+  Transport,
+} from '../disk/records.js';
 import { Fault } from '../fault.js';
 import type { DiskChange, KeySession } from '../kms/key-service.js';
 import type { DiskContext } from './context.js';
 import { becomesSo, succeedsWithin, within } from './deadline.js';
+import { doorOf, type Door } from './door.js';
 import { lockInTime, lossesOf, mustComeDown, type Ending } from './ending.js';
 import type { Gated } from './key-watch.js';
 import type { Mount } from './mount.js';
@@ -29,12 +36,14 @@ export class LiveDisk implements Gated {
   readonly keyId: string;
   readonly readOnly: boolean;
   readonly cache: FileCache;
+  readonly transport: Transport;
   name: string;
   onKeyLoss: OnKeyLoss;
   phase: 'attaching' | 'in-use' | 'detaching' = 'attaching';
   /** What should be mounted while the key allows it. */
   mount: Mount | undefined;
   readonly #context: DiskContext;
+  readonly #door: Door;
   #device: Device | undefined;
   /** On its way to be closed: a lost key must still wait for it. */
   #closing: Device | undefined;
@@ -44,8 +53,11 @@ export class LiveDisk implements Gated {
   #comingDown: Promise<unknown> = Promise.resolve();
   #cut = false;
 
-  constructor(context: DiskContext, disk: DiskRecord, { readOnly, cache }: FileSettings) {
+  /** Throws as doorOf. */
+  constructor(context: DiskContext, disk: DiskRecord, settings: FileSettings) {
+    const { readOnly, cache, transport } = settings;
     this.#context = context;
+    this.#door = doorOf(context, transport);
     this.id = disk.id;
     this.kind = disk.kind;
     this.keyId = disk.keyId;
@@ -53,6 +65,7 @@ export class LiveDisk implements Gated {
     this.onKeyLoss = disk.onKeyLoss;
     this.readOnly = readOnly;
     this.cache = cache;
+    this.transport = transport;
   }
 
   get diskName(): string {
@@ -68,8 +81,9 @@ export class LiveDisk implements Gated {
     return this.#device;
   }
 
-  get path(): string {
-    return join(this.#fuse.mountPoint, this.#directory, this.name);
+  /** The path of its file, or its URI. */
+  get place(): string {
+    return this.#door.placeOf(this);
   }
 
   /** Where a filesystem is mounted that its lost key has locked: programs may read what is cached. */
@@ -77,7 +91,7 @@ export class LiveDisk implements Gated {
     return this.#cut && this.mount?.isLocked === true ? this.mount : undefined;
   }
 
-  /** Opens the stack and shows its file. On failure nothing is open. */
+  /** Opens the stack and shows it. On failure nothing is open. */
   async open(session: KeySession): Promise<void> {
     const layers = await this.#context.layers.openStack(session, this.#recordedStack());
     try {
@@ -90,7 +104,7 @@ export class LiveDisk implements Gated {
     }
     this.#layerIds = layers.map((layer) => layer.record.id);
     this.#cut = false;
-    await this.#showFile(this.#device);
+    await this.#show(this.#device);
   }
 
   /** After a start that its key does not allow: as if it had been cut off just now. */
@@ -103,7 +117,7 @@ export class LiveDisk implements Gated {
     });
     this.#layerIds = stack.map((layer) => layer.id);
     this.#cut = true;
-    await this.#showFile(this.#device);
+    await this.#show(this.#device);
   }
 
   /** Takes the file away and closes the device; throws IO_ERROR if the last flush failed, closed all the same. */
@@ -115,9 +129,9 @@ export class LiveDisk implements Gated {
     this.#closing = device;
     // The file's number is needed for it, and goes with the file.
     if (this.cache === 'kernel') {
-      await succeedsWithin(allWithinMs, this.#fuse.dropMappedPages(this.id));
+      await succeedsWithin(allWithinMs, this.#door.dropMappedPages(this.id));
     }
-    this.#fuse.remove(this.id);
+    this.#door.remove(this.id);
     await device.close();
   }
 
@@ -131,7 +145,7 @@ export class LiveDisk implements Gated {
   async putMountUp(mkfs?: string): Promise<void> {
     if (this.mount === undefined) return;
     if (!this.readOnly) await this.#becomeOnlyWriter();
-    await this.mount.up(this.path, mkfs);
+    await this.mount.up(this.place, mkfs);
   }
 
   /** What the policy says of a key that is lost already is done at once. */
@@ -157,27 +171,31 @@ export class LiveDisk implements Gated {
   /** What was mounted is down for good, and other programs may write the file again. */
   endMount(): void {
     this.mount = undefined;
-    this.#fuse.setExclusive(this.id, false);
+    this.#door.setExclusive(this.id, false);
   }
 
   rename(name: string): void {
-    if (this.#device !== undefined) this.#fuse.rename(this.id, name);
     this.name = name;
+    if (this.#device !== undefined) this.#door.rename(this);
   }
 
   /**
    * How often programs, not counting our own loop device, have the file open. The kernel tells of a
    * close a moment after it, so a program that has just ended is given that moment.
    */
-  async foreignHandles(): Promise<number> {
-    const count = (): number =>
-      this.#device === undefined ? 0 : this.#fuse.openHandles(this.id).others;
+  async users(): Promise<number> {
+    const count = (): number => (this.#device === undefined ? 0 : this.#door.users(this.id));
     await becomesSo(closeWithinMs, () => count() === 0);
     return count();
   }
 
+  /** How one ends them. */
+  get endUsers(): string {
+    return this.#door.endUsers;
+  }
+
   revokeHandles(which: 'own' | 'all'): void {
-    if (this.#device !== undefined) this.#fuse.revokeHandles(this.id, which);
+    if (this.#device !== undefined) this.#door.revoke(this.id, which);
   }
 
   async cutOff(atRest: () => void = () => undefined): Promise<DiskChange | undefined> {
@@ -263,27 +281,10 @@ export class LiveDisk implements Gated {
     await this.#comingDown;
   }
 
-  get #fuse(): FuseSession {
-    return requireFuse(this.#context);
-  }
-
-  get #directory(): 'volumes' | 'images' {
-    return this.kind === 'image' ? 'images' : 'volumes';
-  }
-
-  async #showFile(device: Device): Promise<void> {
+  async #show(device: Device): Promise<void> {
+    const { id, kind, name, readOnly, cache } = this;
     try {
-      this.#fuse.add({
-        id: this.id,
-        directory: this.#directory,
-        name: this.name,
-        device,
-        readOnly: this.readOnly,
-        cache: this.cache,
-        uid: process.getuid?.() ?? 0,
-        gid: process.getgid?.() ?? 0,
-        mode: this.readOnly ? 0o400 : 0o600,
-      });
+      this.#door.show({ id, kind, name, device, readOnly, cache });
     } catch (error) {
       this.#device = undefined;
       await device.close();
@@ -300,7 +301,7 @@ export class LiveDisk implements Gated {
 
   #isOnlyWriter(): boolean {
     try {
-      this.#fuse.setExclusive(this.id, true);
+      this.#door.setExclusive(this.id, true);
       return true;
     } catch (error) {
       if (!(error instanceof Fault) || error.code !== 'BUSY') throw error;
@@ -342,7 +343,7 @@ export class LiveDisk implements Gated {
   /** Pages that programs have mapped of the file would be readable behind a closed gate. */
   async #dropMappedPages(withinMs: number): Promise<boolean> {
     if (this.phase === 'detaching') return true;
-    const isDone = await succeedsWithin(withinMs, this.#fuse.dropMappedPages(this.id));
+    const isDone = await succeedsWithin(withinMs, this.#door.dropMappedPages(this.id));
     // A file that went meanwhile has no pages.
     return isDone || this.#device === undefined;
   }
@@ -354,12 +355,4 @@ export class LiveDisk implements Gated {
     // Its clean pages outlive the unmount while programs hold on to them.
     if (wasBusy) await this.#context.host.dropCaches().catch(() => undefined);
   }
-}
-
-/** Throws FUSE_UNAVAILABLE where there is no FUSE. */
-export function requireFuse(context: Pick<DiskContext, 'fuse'>): FuseSession {
-  if (context.fuse !== undefined) return context.fuse;
-  throw new Fault('FUSE_UNAVAILABLE', 'disks cannot be attached: FUSE is not available here', {
-    hint: 'run the daemon where /dev/fuse exists and can be opened',
-  });
 }

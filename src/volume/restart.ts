@@ -28,9 +28,30 @@ const pagesWithinMs = 1000;
  * mount below it, goes on as it is.
  */
 export async function restoreAttachments(context: DiskContext): Promise<string[]> {
-  const { fuse } = context;
-  if (fuse === undefined) return [];
   const attachments = context.records.attachments();
+  const files = attachments.filter(({ transport }) => transport === 'fuse');
+  const exported = attachments.filter(({ transport }) => transport === 'nbd');
+  const said = await Promise.all([
+    context.fuse === undefined ? [] : restoreFiles(context, context.fuse, files),
+    restoreExports(context, exported),
+  ]);
+  return said.flat();
+}
+
+/** Their clients have lost their connections and may come again. */
+async function restoreExports(
+  context: DiskContext,
+  attachments: readonly AttachmentRecord[],
+): Promise<string[]> {
+  const restoring = await Promise.all(attachments.map((record) => reopen(context, record)));
+  return Promise.all(restoring.flatMap((disk) => disk ?? []).map(bringUp));
+}
+
+async function restoreFiles(
+  context: DiskContext,
+  fuse: FuseSession,
+  attachments: readonly AttachmentRecord[],
+): Promise<string[]> {
   // Until the first answer, programs that have a file open wait for it.
   const inherited = fuse.keep(attachments.map(({ diskId }) => diskId));
   const restoring = await Promise.all(attachments.map((record) => reopen(context, record)));
@@ -125,7 +146,7 @@ async function reopen(
 
 /** The path of its file as the kernel shows it; asking the file itself would wait for us. */
 async function backingFileOf({ runtimeDir }: DiskContext, live: LiveDisk): Promise<string> {
-  return join(await realPathOf(runtimeDir), relative(runtimeDir, live.path));
+  return join(await realPathOf(runtimeDir), relative(runtimeDir, live.place));
 }
 
 function isLocked(context: DiskContext, live: LiveDisk): boolean {

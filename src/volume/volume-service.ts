@@ -78,8 +78,8 @@ export class VolumeService implements Volumes {
   }
 
   attach(volume: string, options: Partial<FileSettings>, caller: Caller): Promise<DiskDetails> {
-    const { readOnly = false, cache = 'direct' } = options;
-    const settings = { readOnly, cache, attachedByMount: false };
+    const { readOnly = false, cache = 'direct', transport = 'fuse' } = options;
+    const settings = { readOnly, cache, transport, attachedByMount: false };
     return this.#verb('attachVolume', volume, caller, async (disk) => {
       await attach(this.#context, disk, settings, caller);
     });

@@ -1,16 +1,23 @@
 /** What the rest of keyvol sees of volumes: verbs in, records out. */
-import type { DiskKind, DiskRecord, FileCache, OnKeyLoss } from '../disk/records.js';
+import type { DiskKind, DiskRecord, FileCache, OnKeyLoss, Transport } from '../disk/records.js';
 import type { Caller } from '../kms/key-service.js';
 import type { DiskHealth } from './health.js';
 
-export interface FileSettings {
-  readonly readOnly: boolean;
+export interface HowShown {
   readonly cache: FileCache;
+  readonly transport: Transport;
+}
+
+export interface FileSettings extends HowShown {
+  readonly readOnly: boolean;
 }
 
 export interface AttachmentDetails {
-  /** The FUSE file. */
-  readonly path: string;
+  readonly transport: Transport;
+  /** Of its file; with `fuse`. */
+  readonly path?: string;
+  /** With `nbd`. */
+  readonly uri?: string;
   readonly readOnly: boolean;
   readonly cache: FileCache;
   readonly gate: 'open' | 'held' | 'closed';

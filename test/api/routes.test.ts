@@ -27,7 +27,7 @@ const calls: Record<string, (client: DaemonClient) => Promise<unknown>> = {
   'POST /volumes/:volume/clone': (c) => c.cloneVolume('v', 'w'),
   'POST /volumes/:volume/rename': (c) => c.renameVolume('v', 'w'),
   'POST /volumes/:volume/set': (c) => c.setVolume('v', { on_key_loss: 'until-detach' }),
-  'POST /volumes/:volume/attach': (c) => c.attachVolume('v', { read_only: true, cache: 'kernel' }),
+  'POST /volumes/:volume/attach': (c) => c.attachVolume('v', { read_only: true, transport: 'nbd' }),
   'POST /volumes/:volume/detach': (c) => c.detachVolume('v', { force: true }),
   'POST /volumes/:volume/mount': (c) => c.mountVolume('v', { directory: '/m', mkfs: 'ext4' }),
   'POST /volumes/:volume/unmount': (c) => c.unmountVolume('v'),
@@ -99,6 +99,7 @@ function factsOnce(): () => { version: string } {
 
 t.test('a disk arrives with all that is known of it', async (t) => {
   const attachment = {
+    transport: 'fuse',
     path: '/r/disks/volumes/db',
     readOnly: true,
     cache: 'kernel',
@@ -130,6 +131,7 @@ t.test('a disk arrives with all that is known of it', async (t) => {
     source: 'image:debian',
     on_key_loss: 'suspend',
     attachment: {
+      transport: 'fuse',
       path: '/r/disks/volumes/db',
       read_only: true,
       cache: 'kernel',

@@ -38,6 +38,7 @@ export const volumeView: DiskView = {
   created_at: '2026-11-25T01:02:04.000Z',
   on_key_loss: 'deny',
   attachment: {
+    transport: 'fuse',
     path: '/run/keyvol/disks/volumes/db',
     read_only: false,
     cache: 'direct',

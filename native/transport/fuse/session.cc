@@ -1,9 +1,7 @@
 #include "transport/fuse/session.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -16,28 +14,13 @@
 
 #include "disk/gate.h"
 #include "disk/space_wait.h"
+#include "transport/blocked_signals.h"
 #include "transport/fuse/protocol.h"
 #include "transport/fuse/requests.h"
 
 namespace keyvol::fuse {
 
 namespace {
-
-// Signals are for Node's main thread; a handler that ran here would find no JavaScript.
-class BlockedSignals {
- public:
-  BlockedSignals() {
-    sigset_t all;
-    sigfillset(&all);
-    // Raised by the thread itself, when a mapped file lost what it reads (mapped_file.h).
-    sigdelset(&all, SIGBUS);
-    pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  ~BlockedSignals() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
- private:
-  sigset_t before_;
-};
 
 // ENOENT: the request was taken back before we had it.
 bool IsTransient(int error_number) {
@@ -49,24 +32,6 @@ constexpr size_t kInterruptBytes = sizeof(fuse_in_header) + sizeof(fuse_interrup
 bool ChangesDisk(uint32_t opcode) { return opcode == FUSE_WRITE || opcode == FUSE_FALLOCATE; }
 
 }  // namespace
-
-Status IoBuffer::Allocate(size_t length_bytes, IoBuffer* buffer) {
-  void* memory =
-      mmap(nullptr, length_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) return Status::Error(Code::kNoSpace, "no memory for request buffers");
-  buffer->bytes_ = {static_cast<std::byte*>(memory), length_bytes};
-  madvise(memory, length_bytes, MADV_DONTDUMP);
-  madvise(memory, length_bytes, MADV_DONTFORK);
-  mlock(memory, length_bytes);  // as far as RLIMIT_MEMLOCK goes; the touch below is what counts
-  memset(memory, 0, length_bytes);
-  return Status::Ok();
-}
-
-IoBuffer::~IoBuffer() {
-  if (bytes_.empty()) return;
-  explicit_bzero(bytes_.data(), bytes_.size());
-  munmap(bytes_.data(), bytes_.size());
-}
 
 Status Session::Create(std::vector<UniqueFd> fds, std::shared_ptr<Tree> tree,
                        std::shared_ptr<Session>* session) {

@@ -18,29 +18,10 @@
 #include <vector>
 
 #include "transport/fuse/tree.h"
+#include "transport/io_buffer.h"
 #include "unique_fd.h"
 
 namespace keyvol::fuse {
-
-// Page-aligned memory for requests and replies: touched before use, since a page fault in the
-// middle of reading a request loses the request when the process is dying; locked where the
-// limits allow; in no core dump; not inherited by a fork; wiped at the end.
-class IoBuffer {
- public:
-  // kNoSpace when there is no memory.
-  static Status Allocate(size_t length_bytes, IoBuffer* buffer);
-  IoBuffer() = default;
-  ~IoBuffer();
-  IoBuffer(IoBuffer&& other) noexcept : bytes_(std::exchange(other.bytes_, {})) {}
-  IoBuffer& operator=(IoBuffer&& other) noexcept {
-    std::swap(bytes_, other.bytes_);
-    return *this;
-  }
-  std::span<std::byte> bytes() const { return bytes_; }
-
- private:
-  std::span<std::byte> bytes_;
-};
 
 // One thread for each descriptor it was given: /dev/fuse already mounted, and clones of it. They
 // never wait for a held disk: what would wait goes to a thread that this disk gets for as long as

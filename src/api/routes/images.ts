@@ -57,7 +57,7 @@ export const imageRoutes: readonly Route[] = [
   route(
     'POST /images/:image/attach',
     {
-      summary: 'Make an image reachable as a read-only file',
+      summary: 'Make an image reachable as a read-only file or over NBD',
       params,
       body: schemas.imageAttachOptions,
       reply,
@@ -67,7 +67,7 @@ export const imageRoutes: readonly Route[] = [
   ),
   route(
     'POST /images/:image/detach',
-    { summary: 'Take the file of an image away', params, body: schemas.detachOptions, reply },
+    { summary: 'End the attachment of an image', params, body: schemas.detachOptions, reply },
     async ({ disks, keys }, { params: { image }, body, caller }) =>
       diskView(await disks.images.detach(image, body, caller), keys),
   ),

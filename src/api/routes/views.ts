@@ -142,12 +142,17 @@ export function defined<Fields extends object>(fields: Fields): Defined<Fields> 
 function attachmentView({ attachment }: DiskDetails): AttachmentView | undefined {
   if (attachment === undefined) return undefined;
   return {
-    path: attachment.path,
+    transport: attachment.transport,
     read_only: attachment.readOnly,
     cache: attachment.cache,
     gate: attachment.gate,
     poisoned: attachment.poisoned,
-    ...defined({ mounted_at: attachment.mountedAt, filesystem: attachment.filesystem }),
+    ...defined({
+      path: attachment.path,
+      uri: attachment.uri,
+      mounted_at: attachment.mountedAt,
+      filesystem: attachment.filesystem,
+    }),
   };
 }
 

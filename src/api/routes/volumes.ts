@@ -62,15 +62,21 @@ export const volumeRoutes: readonly Route[] = [
   ),
   route(
     'POST /volumes/:volume/attach',
-    { summary: 'Make a volume reachable as a file', params, body: schemas.attachOptions, reply },
+    {
+      summary: 'Make a volume reachable as a file or over NBD',
+      params,
+      body: schemas.attachOptions,
+      reply,
+    },
     async ({ disks, keys }, { params: { volume }, body, caller }) => {
-      const options = defined({ readOnly: body.read_only, cache: body.cache });
+      const { read_only: readOnly, cache, transport } = body;
+      const options = defined({ readOnly, cache, transport });
       return diskView(await disks.volumes.attach(volume, options, caller), keys);
     },
   ),
   route(
     'POST /volumes/:volume/detach',
-    { summary: 'Take the file of a volume away', params, body: schemas.detachOptions, reply },
+    { summary: 'End the attachment of a volume', params, body: schemas.detachOptions, reply },
     async ({ disks, keys }, { params: { volume }, body, caller }) =>
       diskView(await disks.volumes.detach(volume, body, caller), keys),
   ),

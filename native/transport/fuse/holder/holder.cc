@@ -15,6 +15,7 @@
 
 #include "host/fuse_mount.h"
 #include "host/mount.h"
+#include "host/unix_socket.h"
 #include "transport/fuse/holder/host_operations.h"
 #include "transport/fuse/holder_messages.h"
 #include "transport/fuse/ledger.h"

@@ -15,6 +15,7 @@
 
 #include "host/hardening.h"
 #include "host/packets.h"
+#include "host/unix_socket.h"
 #include "transport/fuse/holder/holder.h"
 #include "transport/fuse/holder_messages.h"
 
@@ -40,7 +41,7 @@ int Complain(const Status& status) {
 
 int Release(const std::string& socket_path) {
   UniqueFd holder;
-  const Status connected = ConnectForPackets(socket_path, &holder);
+  const Status connected = ConnectToUnixSocket(socket_path, SOCK_SEQPACKET, &holder);
   if (connected.code() == Code::kNotFound) return 3;
   if (!connected.ok()) return Complain(connected);
   Packet answer;
@@ -60,7 +61,8 @@ int Main(int argument_count, char** arguments) {
   if (const Status status = HardenProcess(); !status.ok()) return Complain(status);
   KeepAliveUnderPressure();
   UniqueFd listener;
-  if (const Status status = ListenForPackets(arguments[1], &listener); !status.ok()) {
+  if (const Status status = ListenOnUnixSocket(arguments[1], SOCK_SEQPACKET, &listener);
+      !status.ok()) {
     return Complain(status);
   }
   Holder holder(std::move(listener),

@@ -1,0 +1,83 @@
+// The threads that serve one client.
+#ifndef KEYVOL_TRANSPORT_NBD_CONNECTION_H_
+#define KEYVOL_TRANSPORT_NBD_CONNECTION_H_
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "transport/io_buffer.h"
+#include "transport/nbd/exports.h"
+#include "transport/nbd/negotiation.h"
+#include "transport/nbd/wire.h"
+
+namespace keyvol::nbd {
+
+// After the handshake each of its threads takes a request in turn, serves it, and answers when it
+// is done, in whatever order. A request that waits, for a key or for space, keeps its thread; when
+// all of them wait the client waits, too. The threads own the connection together.
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  explicit Connection(UniqueFd fd) : wire_(std::move(fd)) {}
+
+  // Begins with the handshake, in a thread. `at_end` is called once, by the last thread. kNoSpace
+  // when there is no thread for it; at_end is not called then.
+  Status Start(std::shared_ptr<const Exports> exports, std::function<void()> at_end);
+  // Takes no other request, ends those that wait, and tells the client.
+  void End();
+  int fd() const { return wire_.fd(); }
+  // Empty until the handshake is over.
+  std::string export_id() const;
+
+ private:
+  struct Request {
+    RequestHeader header;
+    // Out of the header, in the machine's order.
+    uint64_t offset_bytes = 0;
+    uint64_t length_bytes = 0;
+    uint16_t flags = 0;
+  };
+
+  void Negotiate(const Exports& exports);
+  bool StartThread(std::function<void()> body);
+  void Serve();
+  bool TakeRequest(Request* request);
+  void ServeRequest(const Request& request, std::unique_lock<std::mutex>& receiving,
+                    std::span<std::byte> buffer);
+  void ServeWrite(const Request& request, std::unique_lock<std::mutex>& receiving,
+                  std::span<std::byte> buffer);
+  // Receives all of the data, whatever becomes of it. False at the end of the connection.
+  bool TakeAndWrite(const Request& request, std::span<std::byte> buffer, Status* status);
+  void ServeRead(const Request& request, std::span<std::byte> buffer);
+  void ServeChunkedRead(const Request& request, std::span<std::byte> buffer);
+  void ServeSimpleRead(const Request& request, std::span<std::byte> buffer);
+  void ServeBlockStatus(const Request& request);
+  Status Cache(const Request& request, std::span<std::byte> buffer);
+  Status Zero(const Request& request, std::span<std::byte> buffer);
+  Status FlushIfAsked(const Request& request);
+  // What is wrong with a request whatever the disk says; ok when nothing is.
+  Status Check(const Request& request) const;
+
+  void Answer(const Request& request, const Status& status);
+  void SendError(const Request& request, const Status& status);
+  bool SendChunk(const Request& request, uint16_t flags, ChunkType type,
+                 std::span<const std::byte> first, std::span<const std::byte> second = {});
+  Disk& disk() const { return *agreement_.exported->disk; }
+
+  Wire wire_;
+  Agreement agreement_;  // written before other threads begin
+  std::function<void()> at_end_;
+  std::atomic<size_t> threads_{0};
+  // Set by End; ends the waits of requests.
+  std::atomic<bool> ended_{false};
+  bool is_at_end_ = false;  // of what the client sends; under receive_mutex_
+  std::atomic<bool> negotiated_{false};
+  std::mutex receive_mutex_;
+  std::mutex send_mutex_;
+};
+
+}  // namespace keyvol::nbd
+
+#endif  // KEYVOL_TRANSPORT_NBD_CONNECTION_H_
