@@ -3,7 +3,15 @@ import { spawnSync } from 'node:child_process';
 import t from 'tap';
 import { makeInstrumented } from '../support/instrumented.js';
 
-const programs = ['gate', 'kernels', 'layer_stack', 'mapped_file', 'secrets', 'sectors'] as const;
+const programs = [
+  'gate',
+  'kernels',
+  'layer_stack',
+  'mapped_file',
+  'nbd',
+  'secrets',
+  'sectors',
+] as const;
 /** Of programs that end in a second or two: one that hangs is ended, and fails. */
 const timeout = 300_000;
 

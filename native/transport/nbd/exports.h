@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "disk/disk.h"
@@ -14,6 +15,9 @@
 namespace keyvol::nbd {
 
 struct Export {
+  Export(std::string id, std::shared_ptr<Disk> disk, bool read_only)
+      : id(std::move(id)), disk(std::move(disk)), read_only(read_only) {}
+
   const std::string id;
   const std::shared_ptr<Disk> disk;
   const bool read_only;
