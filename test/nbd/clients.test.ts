@@ -6,7 +6,8 @@ import { readdirSync, existsSync } from 'node:fs';
 import { connect } from 'node:net';
 import { once } from 'node:events';
 import t from 'tap';
-import { MIB, pattern } from '../support/layers.js';
+import { addon } from '../../dist/device/index.js';
+import { MIB, pattern, readAt } from '../support/layers.js';
 import { modelRandom } from '../support/model-random.js';
 import { command, errors, infoRequest, option, RawClient, serveDisk } from '../support/nbd.js';
 import { eventually } from '../support/wait.js';
@@ -99,6 +100,26 @@ t.test('who waits for a key ends when its client goes', async (t) => {
   t.equal(server.connections('disk'), 1);
   client.socket.destroy();
   await eventually(() => server.connections('disk') === 0);
+});
+
+t.test('a write that its client has given up never lands on a later one', async (t) => {
+  const { server, device } = await serveDisk(t);
+  const gone = await RawClient.ready(t, server);
+  addon.injectBlockFault('write', { delayMs: 1500 });
+  t.teardown(() => addon.clearBlockFaults());
+  // As many as there are threads at most, and one that waits behind them.
+  for (const sector of [8, 7, 6, 5, 4, 3, 2, 1, 0]) {
+    gone.request({ command: command.write, offset: sector * 4096, data: pattern(4096, 1) });
+  }
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  addon.clearBlockFaults();
+  gone.socket.destroy();
+  const again = await RawClient.ready(t, server);
+  const later = pattern(4096, 2);
+  again.request({ command: command.write, data: later });
+  t.equal((await again.simple()).error, errors.ok);
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  t.ok((await readAt(device, 0, 4096)).equals(later));
 });
 
 t.test('the server ends while clients wait, and takes its socket away', async (t) => {

@@ -1,5 +1,6 @@
 #include "transport/nbd/connection.h"
 
+#include <poll.h>
 #include <pthread.h>
 
 #include <algorithm>
@@ -24,8 +25,8 @@ constexpr size_t kBufferBytes = 262144;
 
 }  // namespace
 
-Status Connection::Start(std::shared_ptr<const Exports> exports, std::function<void()> at_end) {
-  at_end_ = std::move(at_end);
+Status Connection::Start(std::shared_ptr<const Exports> exports, Events events) {
+  events_ = std::move(events);
   const bool started = StartThread(
       [self = shared_from_this(), exports = std::move(exports)] { self->Negotiate(*exports); });
   return started ? Status::Ok() : Status::Error(Code::kNoSpace, "no thread is left to serve NBD");
@@ -37,7 +38,7 @@ bool Connection::StartThread(std::function<void()> body) {
     std::thread([self = shared_from_this(), body = std::move(body)] {
       pthread_setname_np(pthread_self(), "keyvol-nbd");
       body();
-      if (self->threads_.fetch_sub(1) == 1) self->at_end_();
+      if (self->threads_.fetch_sub(1) == 1) self->events_.at_end();
     }).detach();
     return true;
   } catch (const std::system_error&) {
@@ -51,12 +52,18 @@ void Connection::End() {
   wire_.ShutDown();
 }
 
+bool Connection::IsOver() const {
+  struct pollfd client = {.fd = wire_.fd(), .events = 0, .revents = 0};
+  return ended_ || (poll(&client, 1, 0) > 0 && (client.revents & (POLLHUP | POLLERR)) != 0);
+}
+
 std::string Connection::export_id() const {
   return negotiated_ ? agreement_.exported->id : std::string();
 }
 
 void Connection::Negotiate(const Exports& exports) {
   if (!Negotiation(wire_, exports).Run(&agreement_)) return End();
+  if (!events_.may_begin(agreement_.exported->id)) return End();
   negotiated_ = true;
   if (agreement_.exported->removed) return End();
   for (size_t i = 1; i < ThreadsPerConnection(); ++i) {
@@ -73,7 +80,8 @@ void Connection::Serve() {
   if (!IoBuffer::Allocate(kBufferBytes, &buffer).ok()) return End();
   while (true) {
     std::unique_lock receiving(receive_mutex_);
-    if (is_at_end_) break;
+    // What came before an End, and was not taken, is not served any more.
+    if (is_at_end_ || ended_) break;
     Request request;
     is_at_end_ = !TakeRequest(&request);
     // What was taken before is still answered, by the other threads.

@@ -22,11 +22,21 @@ class Connection : public std::enable_shared_from_this<Connection> {
  public:
   explicit Connection(UniqueFd fd) : wire_(std::move(fd)) {}
 
-  // Begins with the handshake, in a thread. `at_end` is called once, by the last thread. kNoSpace
-  // when there is no thread for it; at_end is not called then.
-  Status Start(std::shared_ptr<const Exports> exports, std::function<void()> at_end);
+  // What its server wants to know of it.
+  struct Events {
+    // After the handshake, before the first request. False: there must be none.
+    std::function<bool(const std::string& export_id)> may_begin;
+    // Once, by the last thread.
+    std::function<void()> at_end;
+  };
+
+  // Begins with the handshake, in a thread. kNoSpace when there is no thread for it; nothing is
+  // called then.
+  Status Start(std::shared_ptr<const Exports> exports, Events events);
   // Takes no other request, ends those that wait, and tells the client.
   void End();
+  // Whether it takes no other request: it was ended, or its client has closed it.
+  bool IsOver() const;
   int fd() const { return wire_.fd(); }
   // Empty until the handshake is over.
   std::string export_id() const;
@@ -68,7 +78,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   Wire wire_;
   Agreement agreement_;  // written before other threads begin
-  std::function<void()> at_end_;
+  Events events_;
   std::atomic<size_t> threads_{0};
   // Set by End; ends the waits of requests.
   std::atomic<bool> ended_{false};

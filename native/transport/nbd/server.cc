@@ -20,6 +20,7 @@ namespace {
 
 // Where no connection can be taken for want of descriptors, asking again at once helps nobody.
 constexpr std::chrono::milliseconds kPauseAfterFailure(100);
+constexpr std::chrono::seconds kDepartureTimeout(30);
 
 bool Watch(const UniqueFd& events, int fd, uint32_t what, uint64_t key) {
   struct epoll_event event = {.events = what, .data = {.u64 = key}};
@@ -64,6 +65,8 @@ void Server::Listen() {
       if (key > kStopKey) HangUp(key);
     }
   }
+  // Who is about to be accepted learns that nobody will.
+  listener_.Reset();
   const std::lock_guard lock(mutex_);
   is_listening_ = false;
   ended_.notify_all();
@@ -86,13 +89,18 @@ void Server::Add(UniqueFd fd) {
   const uint64_t number = next_number_++;
   // Without events of interest: hanging up is always told.
   if (!Watch(events_, connection->fd(), 0, number)) return;
-  const auto forget = [self = shared_from_this(), number] {
-    const std::lock_guard lock(self->mutex_);
-    self->connections_.erase(number);
-    self->ended_.notify_all();
-  };
   connections_.emplace(number, connection);
-  if (!connection->Start(exports_, forget).ok()) connections_.erase(number);
+  const auto self = shared_from_this();
+  const Connection::Events events = {
+      .may_begin = [self](const std::string& id) { return self->AwaitDeparted(id); },
+      .at_end = [self, number] { self->Forget(number); }};
+  if (!connection->Start(exports_, events).ok()) connections_.erase(number);
+}
+
+void Server::Forget(uint64_t number) {
+  const std::lock_guard lock(mutex_);
+  connections_.erase(number);
+  ended_.notify_all();
 }
 
 void Server::HangUp(uint64_t number) {
@@ -101,6 +109,20 @@ void Server::HangUp(uint64_t number) {
   if (known == connections_.end()) return;
   static_cast<void>(epoll_ctl(events_.get(), EPOLL_CTL_DEL, known->second->fd(), nullptr));
   known->second->End();
+}
+
+bool Server::AwaitDeparted(const std::string& id) {
+  std::unique_lock lock(mutex_);
+  const auto have_departed = [this, &id] {
+    bool have = true;
+    for (const auto& [number, connection] : connections_) {
+      if (connection->export_id() != id || !connection->IsOver()) continue;
+      connection->End();
+      have = false;
+    }
+    return have;
+  };
+  return ended_.wait_for(lock, kDepartureTimeout, have_departed);
 }
 
 void Server::Remove(const std::string& id) {

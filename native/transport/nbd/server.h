@@ -51,10 +51,15 @@ class Server : public std::enable_shared_from_this<Server> {
   void Listen();
   void Accept();
   void Add(UniqueFd fd);
+  void Forget(uint64_t number);
   // The client is gone: what waits on its behalf need not.
   void HangUp(uint64_t number);
+  // A client that comes again must find that what it asked before has been done or never will be:
+  // else a write that it has given up could overwrite a later one. False when requests of clients
+  // that are gone are still under way after a long time.
+  bool AwaitDeparted(const std::string& id);
 
-  const UniqueFd listener_;
+  UniqueFd listener_;  // of the thread that listens
   const Filter is_welcome_;
   const std::shared_ptr<Exports> exports_ = std::make_shared<Exports>();
   UniqueFd events_;
