@@ -108,6 +108,7 @@ function attachmentFields(
   return [
     ['attached', placeOf(attachment)],
     ['access', attachment.read_only ? 'read-only' : 'read and write'],
+    ['cache', attachment.cache],
     ['gate', attachment.gate],
     ['mounted at', attachment.mounted_at],
     ['filesystem', attachment.filesystem],
