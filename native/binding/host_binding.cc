@@ -27,6 +27,12 @@ Napi::Value AttachLoopAsync(const Napi::CallbackInfo& info) {
       [device](Napi::Env env) { return Napi::String::New(env, *device); });
 }
 
+Napi::Value GrowLoopAsync(const Napi::CallbackInfo& info) {
+  return RunOnThread(info.Env(), [device = StringOf(info[0]), path = StringOf(info[1])] {
+    return GrowLoop(device, path);
+  });
+}
+
 Napi::Value MountFilesystemAsync(const Napi::CallbackInfo& info) {
   const Napi::Object options = info[0].As<Napi::Object>();
   MountRequest request = {.source = StringOf(options.Get("source")),
@@ -78,6 +84,7 @@ Napi::Value BootTimeMsSync(const Napi::CallbackInfo& info) {
 
 void InitHostBinding(Napi::Env env, Napi::Object exports) {
   exports.Set("attachLoop", Napi::Function::New(env, AttachLoopAsync));
+  exports.Set("growLoop", Napi::Function::New(env, GrowLoopAsync));
   exports.Set("detachLoop", Napi::Function::New(env, OnPathAsync<DetachLoop>));
   exports.Set("mountFilesystem", Napi::Function::New(env, MountFilesystemAsync));
   exports.Set("unmountFilesystem", Napi::Function::New(env, UnmountFilesystemAsync));

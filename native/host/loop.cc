@@ -66,6 +66,15 @@ Status AttachLoop(const std::string& path, bool read_only, uint32_t sector_bytes
   return Status::Error(Code::kBusy, "no free loop device for " + path);
 }
 
+Status GrowLoop(const std::string& device, const std::string& path) {
+  struct stat now {};
+  if (stat(path.c_str(), &now) != 0) return Status::FromErrno(errno, "stat " + path);
+  const UniqueFd loop(open(device.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!loop.valid()) return Status::FromErrno(errno, "open " + device);
+  if (ioctl(loop.get(), LOOP_SET_CAPACITY) == 0) return Status::Ok();
+  return Status::FromErrno(errno, "grow " + device);
+}
+
 Status DetachLoop(const std::string& device) {
   const UniqueFd loop(open(device.c_str(), O_RDONLY | O_CLOEXEC));
   if (!loop.valid()) return Status::FromErrno(errno, "open " + device);

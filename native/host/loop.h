@@ -16,6 +16,10 @@ namespace keyvol {
 Status AttachLoop(const std::string& path, bool read_only, uint32_t sector_bytes,
                   std::string* device);
 
+// The device's size becomes that of the file, which has grown. Its file is that at `path`: the
+// kernel learns a file's size when it is asked for.
+Status GrowLoop(const std::string& device, const std::string& path);
+
 // Takes the file off the device. A device still in use lets go of it with its last user.
 // Already detached is ok.
 Status DetachLoop(const std::string& device);

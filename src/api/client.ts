@@ -19,6 +19,7 @@ import type {
   Progress,
   StatusView,
   VolumeCreate,
+  VolumeResize,
 } from './types.js';
 
 /** A client of the daemon that listens on `socketPath`. Connects anew for each call. */
@@ -80,6 +81,8 @@ class HttpClient implements DaemonClient {
   ) => this.#post<DiskView>(apiPath('volumes', volume, 'mount'), options);
   unmountVolume = (volume: string) => this.#post<DiskView>(apiPath('volumes', volume, 'unmount'));
   deleteVolume = (volume: string) => this.#delete<DeleteView>(apiPath('volumes', volume));
+  resizeVolume = (volume: string, resize: VolumeResize) =>
+    this.#post<DiskView>(apiPath('volumes', volume, 'resize'), resize);
   exportVolume = (
     volume: string,
     target: DiskExport,

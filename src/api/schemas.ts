@@ -16,6 +16,7 @@ import type {
   KeyView,
   StatusView,
   VolumeCreate,
+  VolumeResize,
 } from './types.js';
 
 type Same<Left, Right> = [Left] extends [Right] ? ([Right] extends [Left] ? true : false) : false;
@@ -239,6 +240,15 @@ export const volumeCreate = schemaOf<VolumeCreate>()(
     file: Type.Optional(absolutePath),
     preallocate: Type.Optional(Type.Boolean()),
     on_key_loss: Type.Optional(onKeyLoss),
+  }),
+);
+
+export const volumeResize = schemaOf<VolumeResize>()(
+  strictObject({
+    size: wholeNumber,
+    grow_filesystem: Type.Optional(Type.Boolean()),
+    shrink: Type.Optional(Type.Boolean()),
+    confirm: Type.Optional(nameText),
   }),
 );
 

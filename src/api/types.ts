@@ -154,6 +154,16 @@ export interface StatusView {
   recovery: string[];
 }
 
+export interface VolumeResize {
+  size: number;
+  /** Of a mounted volume. */
+  grow_filesystem?: boolean;
+  /** Without it a smaller size is refused. What the volume holds beyond its new end is lost. */
+  shrink?: boolean;
+  /** The volume's name, needed to shrink it (CONFIRMATION_REQUIRED). */
+  confirm?: string;
+}
+
 /** A plain raw file of a disk. */
 export interface DiskExport {
   /** Absolute path of a new file. */
@@ -254,6 +264,7 @@ export interface DaemonClient {
   ): Promise<DiskView>;
   unmountVolume(volume: string): Promise<DiskView>;
   deleteVolume(volume: string): Promise<DeleteView>;
+  resizeVolume(volume: string, resize: VolumeResize): Promise<DiskView>;
   /** `volume`: also V@SNAP. Privileged, audited. */
   exportVolume(
     volume: string,

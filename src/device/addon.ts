@@ -191,6 +191,8 @@ export interface MountHost {
   /** A loop device with direct I/O on `path`: its name, "/dev/loop3". */
   attachLoop(options: LoopOptions): Promise<string>;
   detachLoop(device: string): Promise<void>;
+  /** Its size becomes that of the file at `path`, which it is on. */
+  growLoop(device: string, path: string): Promise<void>;
   mountFilesystem(options: MountOptions): Promise<void>;
   /** Throws BUSY while files are open, unless `lazy`; INVALID_ARGUMENT when nothing is mounted. */
   unmountFilesystem(directory: string, lazy: boolean): Promise<void>;

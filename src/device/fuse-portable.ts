@@ -53,7 +53,8 @@ export async function mountPortableFuse(options: FuseOptions): Promise<FuseSessi
   const fuse = new Fuse(options.mountPoint, portableOperations(tree), {
     fsname: 'keyvol',
     // fuse-native has no names for the options after the comma, and joins what it is given.
-    subtype: 'keyvol,direct_io,big_writes,max_read=131072,nosuid,nodev',
+    // A disk that has grown shows it at once: nothing of a file's size is remembered.
+    subtype: 'keyvol,direct_io,big_writes,max_read=131072,attr_timeout=0,nosuid,nodev',
     defaultPermissions: true,
     allowOther: options.allowOther,
     timeout: false, // a disk that is held answers late, and must not answer wrongly

@@ -38,6 +38,10 @@ export class HeldHost implements MountHost {
     await this.#ask(['detachLoop', device], () => this.addon.detachLoop(device));
   }
 
+  async growLoop(device: string, path: string): Promise<void> {
+    await this.#ask(['growLoop', device, path], () => this.addon.growLoop(device, path));
+  }
+
   async mountFilesystem(mount: MountOptions): Promise<void> {
     const { source, directory, filesystem, readOnly, options } = mount;
     const words = ['mountFilesystem', source, directory, filesystem, flag(readOnly), options];

@@ -110,6 +110,7 @@ function contextOf(options: DisksOptions): DiskContext {
     watch: new KeyWatch({ records, clock, host }),
     locks: new Locks(),
     live: new Map(),
+    extending: new Set(),
     warn,
   };
 }

@@ -56,7 +56,7 @@ export async function recordAudit(
 }
 
 /** What was done stays done, so a record that cannot be written is only told. */
-async function recordLate(...record: Parameters<typeof recordAudit>): Promise<void> {
+export async function recordLate(...record: Parameters<typeof recordAudit>): Promise<void> {
   try {
     await recordAudit(...record);
   } catch (error) {

@@ -28,6 +28,8 @@ export interface DiskContext {
   readonly locks: Locks;
   /** Attached disks, by id. */
   readonly live: Map<string, LiveDisk>;
+  /** Volumes that are becoming larger, by id. */
+  readonly extending: Set<string>;
   /** What the user should know, though the work went on. */
   warn(text: string): void;
 }

@@ -41,3 +41,24 @@ export async function becomesSo(milliseconds: number, isSo: () => boolean): Prom
   }
   return true;
 }
+
+const stuckPollMs = 100;
+
+/** Waits until `work` has ended, well or not, or `isStuck`: false then, and `work` goes on. */
+export async function endsUnless(isStuck: () => boolean, work: Promise<unknown>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const stuck = new Promise<boolean>((resolve) => {
+    timer = setInterval(() => {
+      if (isStuck()) resolve(false);
+    }, stuckPollMs);
+  });
+  const ended = work.then(
+    () => true,
+    () => true,
+  );
+  try {
+    return await Promise.race([ended, stuck]);
+  } finally {
+    clearInterval(timer);
+  }
+}

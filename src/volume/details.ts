@@ -81,6 +81,7 @@ async function weigh(
 
 /** Passing states are not recorded: after a crash nothing is on its way. */
 function visibleState(context: DiskContext, disk: DiskRecord): DiskRecord['state'] {
+  if (context.extending.has(disk.id)) return 'extending';
   const live = context.live.get(disk.id);
   if (live === undefined || disk.kind !== 'volume' || disk.state === 'error') return disk.state;
   return live.phase;

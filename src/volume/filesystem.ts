@@ -60,6 +60,46 @@ export async function makeFilesystem(
   }
 }
 
+/** Makes a filesystem as large as its device while it is mounted: from the device, or the directory. */
+const growCommands: Readonly<Record<string, (device: string, directory: string) => string[]>> = {
+  ext4: (device) => ['resize2fs', device],
+  xfs: (_, directory) => ['xfs_growfs', directory],
+  btrfs: (_, directory) => ['btrfs', 'filesystem', 'resize', 'max', directory],
+};
+
+/** Throws UNSUPPORTED for a filesystem that cannot grow while it is mounted. */
+export function assertGrowable(filesystem: string, disk: string): void {
+  if (Object.hasOwn(growCommands, filesystem)) return;
+  throw new Fault('UNSUPPORTED', `the ${filesystem} of ${disk} cannot grow while it is mounted`, {
+    hint: `leave out --grow-filesystem; those that can are ${Object.keys(growCommands).join(', ')}`,
+  });
+}
+
+/** Makes a mounted filesystem as large as its device, which has grown. `disk` names it. */
+export async function growFilesystem(
+  filesystem: string,
+  device: string,
+  directory: string,
+  disk: string,
+): Promise<void> {
+  assertGrowable(filesystem, disk);
+  const [command = '', ...args] = growCommands[filesystem]?.(device, directory) ?? [];
+  try {
+    await run(command, args, { env });
+  } catch (error) {
+    const why = lastLine(error);
+    // The kernel lets only who has CAP_SYS_RESOURCE do this to ext4, root or not.
+    const isForbidden = why.includes('Permission denied');
+    const code = isForbidden ? 'PERMISSION_DENIED' : 'IO_ERROR';
+    throw new Fault(code, `${disk} has grown, its ${filesystem} not: ${command}: ${why}`, {
+      cause: error,
+      hint: isForbidden
+        ? `unmount and attach it, and run ${command} on its file`
+        : 'see to that, and ask for the same size again',
+    });
+  }
+}
+
 /** What blkid(8) finds on a disk by low-level probing. */
 export interface DiskContent {
   /** "ext4", "a gpt partition table", for messages. */

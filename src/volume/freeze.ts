@@ -28,13 +28,15 @@ export async function freezeTop(
   volume: DiskRecord,
   caller: Caller,
   companions: Companions,
+  /** Of the new top, and of the volume from then on. */
+  sizeBytes = volume.sizeBytes,
 ): Promise<void> {
   assertNotLost(volume);
   assertDepth(context, volume);
   const live = context.live.get(volume.id);
   const swap = (): Promise<void> =>
     context.keys.withKey(volume.keyId, caller, (session) =>
-      makeAndSwap(context, volume, live, session, companions),
+      makeAndSwap(context, { ...volume, sizeBytes }, live, session, companions),
     );
   // What can take long is done before the key is held: a disable must not wait for it.
   context.keys.assertUsable(volume.keyId);
@@ -95,6 +97,7 @@ export function assertDepth(context: DiskContext, disk: DiskRecord): void {
   );
 }
 
+/** Over the top of `volume`, of its size. */
 async function makeAndSwap(
   context: DiskContext,
   volume: DiskRecord,

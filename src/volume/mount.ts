@@ -4,6 +4,7 @@ import { Fault } from '../fault.js';
 import {
   assertEmpty,
   assertFilesystem,
+  growFilesystem,
   loopSectorBytes,
   makeFilesystem,
   mountOptions,
@@ -71,7 +72,12 @@ export class Mount {
   /** Mounts `fusePath`, after making a filesystem when `mkfs` says which. On failure nothing is left. */
   up(fusePath: string, mkfs?: string): Promise<void> {
     return this.#next(async () => {
-      if (this.#mounted || this.#abandoned) return;
+      if (this.#abandoned) return;
+      if (this.#mounted) {
+        // A daemon that was killed may not have come to it. Without it, all goes on as it was.
+        await this.#growLoop(fusePath).catch(() => undefined);
+        return;
+      }
       const present = await probeContent(fusePath);
       if (mkfs !== undefined) assertEmpty(present, this.#disk);
       const filesystem = mkfs ?? assertFilesystem(present, this.#disk);
@@ -115,6 +121,17 @@ export class Mount {
       if (this.#mounted) await this.#unmount(false, refuse);
       await this.#releaseLoop();
     });
+  }
+
+  /** Its disk has grown: so does its loop device, locked or not. */
+  growLoop(fusePath: string): Promise<void> {
+    return this.#next(() => this.#growLoop(fusePath));
+  }
+
+  /** Makes its filesystem as large as its loop device. Holds up no other step. */
+  async growFilesystem(): Promise<void> {
+    if (this.#loop === undefined) return;
+    await growFilesystem(this.#filesystem ?? '', this.#loop, this.directory, this.#disk);
   }
 
   /**
@@ -200,6 +217,10 @@ export class Mount {
         if (!this.#locked) await this.#thaw();
       });
     }
+  }
+
+  async #growLoop(fusePath: string): Promise<void> {
+    if (this.#loop !== undefined) await this.#host.growLoop(this.#loop, fusePath);
   }
 
   async #freeze(): Promise<Froze> {

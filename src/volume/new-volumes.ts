@@ -273,7 +273,7 @@ function assertNotSmaller(
 }
 
 /** A sparse file needs no space, so a file that cannot be made that long is too long for its host. */
-function tooLarge(error: unknown, sizeBytes: number): unknown {
+export function tooLarge(error: unknown, sizeBytes: number): unknown {
   if (
     !(error instanceof Fault) ||
     error.code !== 'NO_SPACE' ||

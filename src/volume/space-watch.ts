@@ -1,10 +1,10 @@
 /** Tells once of every disk whose writes wait for space, and when they go on. */
 import { Fault } from '../fault.js';
 import type { DiskContext } from './context.js';
+import { endsUnless } from './deadline.js';
 import type { LiveDisk } from './live-disk.js';
 
 const everyMs = 1000;
-const pollMs = 100;
 
 /** What is told of an attached disk that waits. */
 export function fullReason(context: Pick<DiskContext, 'layers'>, sinceMs: number): string {
@@ -22,23 +22,14 @@ export function assertNotFull(context: DiskContext, live: LiveDisk | undefined):
   throw new Fault('NO_SPACE', `${live.kind} ${live.name} is paused: ${reason}`, { hint: fullCure });
 }
 
+/** Whether writes of the disk wait for space. */
+export function isFull(live: LiveDisk): boolean {
+  return live.device?.stats().fullSinceMs !== undefined;
+}
+
 /** Waits until `work` has ended, well or not, or writes of the disk wait for space: false then. */
-export async function endsUnlessFull(live: LiveDisk, work: Promise<unknown>): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const full = new Promise<boolean>((resolve) => {
-    timer = setInterval(() => {
-      if (live.device?.stats().fullSinceMs !== undefined) resolve(false);
-    }, pollMs);
-  });
-  const ended = work.then(
-    () => true,
-    () => true,
-  );
-  try {
-    return await Promise.race([ended, full]);
-  } finally {
-    clearInterval(timer);
-  }
+export function endsUnlessFull(live: LiveDisk, work: Promise<unknown>): Promise<boolean> {
+  return endsUnless(() => isFull(live), work);
 }
 
 /** Looks every second; the caller calls what it returns to end that. */

@@ -13,13 +13,14 @@ import {
   unmount,
 } from './attachments.js';
 import type { AuditAction } from '../audit/audit.js';
-import { audited, auditedRefusals } from './audited.js';
+import { audited, auditedRefusals, recordLate } from './audited.js';
 import { lineageLock, nameLock, withDisk, type DiskContext } from './context.js';
 import { detailsOf, detailsOfAll } from './details.js';
 import { exportDisk } from './export.js';
 import { exportKey } from './export-key.js';
 import { cloneVolume, createVolume } from './new-volumes.js';
 import { removeDisk } from './removal.js';
+import { growFilesystemOf, resize } from './resize.js';
 import type {
   CreatedDisk,
   DeletedDisk,
@@ -30,6 +31,7 @@ import type {
   LongCall,
   MountRequest,
   NewVolume,
+  Resize,
   Volumes,
 } from './volumes.js';
 
@@ -99,6 +101,21 @@ export class VolumeService implements Volumes {
 
   unmount(volume: string, caller: Caller): Promise<DiskDetails> {
     return this.#verb('unmountVolume', volume, caller, (disk) => unmount(this.#context, disk));
+  }
+
+  resize(volume: string, request: Resize, caller: Caller): Promise<DiskDetails> {
+    const context = this.#context;
+    const work = async (disk: DiskRecord): Promise<DiskDetails> => {
+      await resize(context, disk, request, caller);
+      const details = await this.show(disk.id);
+      const done = `size: ${String(request.sizeBytes)}`;
+      await recordLate(context, caller, 'updateVolume', `volume ${volume}`, 'allowed', done);
+      if (request.growFilesystem === true) await growFilesystemOf(context, disk);
+      return details;
+    };
+    return auditedRefusals(context, caller, 'updateVolume', `volume ${volume}`, () =>
+      withDisk(context, 'volume', volume, work),
+    );
   }
 
   delete(volume: string, caller: Caller): Promise<DeletedDisk> {

@@ -95,6 +95,16 @@ export interface ImpactedDisk {
   readonly mountedAt?: string;
 }
 
+export interface Resize {
+  readonly sizeBytes: number;
+  /** Of a mounted volume. */
+  readonly growFilesystem?: boolean;
+  /** It may become smaller: what it holds beyond its new end is lost. */
+  readonly shrink?: boolean;
+  /** The volume's name, without which it does not become smaller. */
+  readonly confirm?: string;
+}
+
 /** What of a disk goes where. */
 export interface DiskExport {
   /** Absolute path of a new file. */
@@ -123,6 +133,8 @@ export interface Volumes {
   mount(volume: string, request: MountRequest, caller: Caller): Promise<DiskDetails>;
   unmount(volume: string, caller: Caller): Promise<DiskDetails>;
   delete(volume: string, caller: Caller): Promise<DeletedDisk>;
+  /** Larger while it is in use or not; smaller only detached, asked for and confirmed. */
+  resize(volume: string, resize: Resize, caller: Caller): Promise<DiskDetails>;
   /** Of a volume that is not attached, or of a snapshot (V@SNAP): privileged. */
   export(
     volume: string,

@@ -31,6 +31,7 @@ const calls: Record<string, (client: DaemonClient) => Promise<unknown>> = {
   'POST /volumes/:volume/detach': (c) => c.detachVolume('v', { force: true }),
   'POST /volumes/:volume/mount': (c) => c.mountVolume('v', { directory: '/m', mkfs: 'ext4' }),
   'POST /volumes/:volume/unmount': (c) => c.unmountVolume('v'),
+  'POST /volumes/:volume/resize': (c) => c.resizeVolume('v', { size: 8192 }),
   'POST /volumes/:volume/export': (c) => c.exportVolume('v', { file: '/f', plaintext: true }),
   'POST /volumes/:volume/export-key': (c) => c.exportVolumeKey('v', { file: '/f' }),
   'GET /snapshots': (c) => c.listSnapshots('v'),

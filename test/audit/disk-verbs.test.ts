@@ -96,6 +96,15 @@ t.test('one verb, one record', { skip, timeout: 60_000 }, async (t) => {
     'snapshot db@a',
     'SNAPSHOT_NOT_FOUND',
   );
+  const grown = { sizeBytes: 1024 * mib };
+  await leaves(() => volumes.resize('web', grown, caller), 'updateVolume', 'volume web');
+  const small = { sizeBytes: 4096 };
+  await leaves(
+    () => volumes.resize('web', small, caller),
+    'updateVolume',
+    'volume web',
+    'INVALID_SIZE',
+  );
   await leaves(() => volumes.delete('web', caller), 'deleteVolume', 'volume web');
   await make('plain')();
   seen = listAudit(state.audit, { limit: 1 })[0]?.sequence ?? 0;

@@ -29,6 +29,18 @@ const requests: [line: string, path: string, body: unknown][] = [
     '/volumes/db/mount',
     { directory: `${cwd}/mnt`, mkfs: 'xfs', read_only: true },
   ],
+  ['volume resize db --size 20G', '/volumes/db/resize', { size: 20 * 2 ** 30 }],
+  [
+    'volume resize db --size 8192 --grow-filesystem',
+    '/volumes/db/resize',
+    { size: 8192, grow_filesystem: true },
+  ],
+  [
+    'volume resize db --size 4096 --shrink --confirm db',
+    '/volumes/db/resize',
+    { size: 4096, shrink: true, confirm: 'db' },
+  ],
+  ['volume resize db --size 4096 --shrink', '/volumes/db/resize', { size: 4096, shrink: true }],
   [
     'volume export db --out db.raw',
     '/volumes/db/export',

@@ -21,6 +21,7 @@ export const commandLines: readonly (readonly string[])[] = [
   ['volume', 'mount', 'db', '/mnt/db', '--mkfs', 'ext4'],
   ['volume', 'unmount', 'db'],
   ['volume', 'delete', 'db', '--yes'],
+  ['volume', 'resize', 'db', '--size', '20G', '--grow-filesystem'],
   ['volume', 'export', 'db@monday', '--out', '/root/db.raw', '--plaintext'],
   ['volume', 'export-key', 'db', '--out', '/root/db.key'],
   ['snapshot', 'create', 'db@monday'],

@@ -38,8 +38,16 @@ t.test('nothing stands over 256 layers', { skip }, async (t) => {
   await t.rejects(images.create({ name: 'base', volume: 'db' }, caller), refused);
   t.equal(fingerprint(state), before, 'nothing was made');
 
-  t.equal(await outcomeOf(volumes.create({ name: 'web', snapshot: 'db@last' }, caller)), 'done');
+  t.equal(
+    await outcomeOf(
+      volumes.create({ name: 'web', snapshot: 'db@last', preallocate: true }, caller),
+    ),
+    'done',
+  );
   t.equal((await volumes.show('web')).layerCount, 256, 'over 255 layers there is room for one');
+  await t.rejects(volumes.resize('web', { sizeBytes: 2 * mib }, caller), refused);
+  await volumes.resize('db', { sizeBytes: 2 * mib }, caller);
+  t.equal((await volumes.show('db')).layerCount, 256, 'a resize takes the place of an empty top');
   await images.create({ name: 'base', snapshot: 'db@last' }, caller);
   await snapshots.rollback('db@last', caller);
   t.equal((await volumes.show('db')).layerCount, 256, 'a rollback takes the place of the top');

@@ -27,6 +27,7 @@ class PretendedHost implements MountHost {
   unmountFilesystem = () => this.#do('unmount');
   detachLoop = () => this.#do('detach');
   mountFilesystem = () => Promise.reject(new Error('not asked for'));
+  growLoop = () => Promise.reject(new Error('not asked for'));
   attachLoop = () => Promise.reject(new Error('not asked for'));
   dropCaches = () => Promise.reject(new Error('not asked for'));
 

@@ -101,6 +101,15 @@ export const volumeRoutes: readonly Route[] = [
       diskView(await disks.volumes.unmount(volume, caller), keys),
   ),
   route(
+    'POST /volumes/:volume/resize',
+    { summary: 'Make a volume larger, or smaller', params, body: schemas.volumeResize, reply },
+    async ({ disks, keys }, { params: { volume }, body, caller }) => {
+      const { size: sizeBytes, grow_filesystem: growFilesystem, shrink, confirm } = body;
+      const request = { sizeBytes, ...defined({ growFilesystem, shrink, confirm }) };
+      return diskView(await disks.volumes.resize(volume, request, caller), keys);
+    },
+  ),
+  route(
     'POST /volumes/:volume/export',
     {
       summary: 'Write the content of a volume or a snapshot of it (V@SNAP) to a new raw file',

@@ -10,6 +10,7 @@ import { volumeExportKeyCommand } from './export-key.js';
 import { volumeListCommand } from './list.js';
 import { volumeMountCommand } from './mount.js';
 import { volumeRenameCommand } from './rename.js';
+import { volumeResizeCommand } from './resize.js';
 import { volumeSetCommand } from './set.js';
 import { volumeShowCommand } from './show.js';
 import { volumeUnmountCommand } from './unmount.js';
@@ -25,6 +26,7 @@ export const volumeVerbs: readonly CommandFactory[] = [
   volumeDetachCommand,
   volumeMountCommand,
   volumeUnmountCommand,
+  volumeResizeCommand,
   volumeDeleteCommand,
   volumeExportCommand,
   volumeExportKeyCommand,

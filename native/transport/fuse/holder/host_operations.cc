@@ -19,6 +19,8 @@ Status AttachLoopOf(const Arguments& all, std::string* result) {
   return AttachLoop(all[1], all[2] == "1", static_cast<uint32_t>(atoi(all[3].c_str())), result);
 }
 
+Status GrowLoopOf(const Arguments& all, std::string*) { return GrowLoop(all[1], all[2]); }
+
 Status MountFilesystemOf(const Arguments& all, std::string*) {
   return MountFilesystem({.source = all[1],
                           .directory = all[2],
@@ -46,6 +48,7 @@ struct Operation {
 
 constexpr Operation kOperations[] = {
     {"attachLoop", 4, AttachLoopOf},
+    {"growLoop", 3, GrowLoopOf},
     {"detachLoop", 2, OnPath<DetachLoop>},
     {"mountFilesystem", 6, MountFilesystemOf},
     {"unmountFilesystem", 3, UnmountFilesystemOf},
