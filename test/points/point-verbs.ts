@@ -44,6 +44,7 @@ const write = (n: number): Operation => ({
 const flush: Operation = { do: 'flush', volume };
 const attach: Operation = { do: 'attach', volume };
 const detach: Operation = { do: 'detach', volume };
+const smaller: Operation = { do: 'resize', volume, sectors: 8, shrink: true };
 
 export const verbs: readonly Verb[] = [
   { name: 'create a key', at: (n) => ({ ask: { do: 'create-key', alias: `key${n}` } }) },
@@ -158,6 +159,29 @@ export const verbs: readonly Verb[] = [
     at: (n) => ({
       ask: { do: 'rename', kind: 'volume', name: volume, to: `db${n}` },
       after: [{ do: 'rename', kind: 'volume', name: `db${n}`, to: volume }],
+    }),
+  },
+  {
+    name: 'make an attached volume larger',
+    at: (n) => ({
+      before: [write(n), detach, smaller, attach, write(n + 1000)],
+      ask: { do: 'resize', volume, sectors: 12 },
+    }),
+  },
+  {
+    name: 'make a volume smaller',
+    at: (n) => ({
+      before: [{ do: 'resize', volume, sectors: 12 }, write(n), detach],
+      ask: smaller,
+      after: [attach],
+    }),
+  },
+  {
+    name: 'make a volume larger that holds nothing',
+    at: (n) => ({
+      before: [{ do: 'create-volume', name: `v${n}`, sectors, key: 'app' }],
+      ask: { do: 'resize', volume: `v${n}`, sectors: 12 },
+      after: [remove('volume', `v${n}`)],
     }),
   },
   { name: 'attach', at: () => ({ before: [detach], ask: attach }) },

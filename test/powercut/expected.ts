@@ -176,6 +176,10 @@ class Model implements Expected {
         this.#attach(operation.volume, operation.do);
         return;
       }
+      case 'resize': {
+        this.#resize(operation.volume, operation.sectors);
+        return;
+      }
       case 'stop': {
         this.disks.forEach(settle);
         return;
@@ -282,6 +286,13 @@ class Model implements Expected {
     volume.attached = verb === 'attach';
     if (verb === 'detach') settle(volume);
     this.#audited(`${verb}Volume`, `volume ${name}`);
+  }
+
+  #resize(name: string, sectors: number): void {
+    const volume = settle(this.#volume(name));
+    const fresh = Array.from({ length: sectors }, () => [0]);
+    volume.sectors = fresh.map((values, at) => volume.sectors[at] ?? values);
+    this.#audited('updateVolume', `volume ${name}`);
   }
 
   #keyOrDefault(alias: string | undefined): ExpectedKey {

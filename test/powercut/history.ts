@@ -38,6 +38,13 @@ export type Operation =
       readonly name: string;
     }
   | { readonly do: 'attach' | 'detach'; readonly volume: string }
+  | {
+      readonly do: 'resize';
+      readonly volume: string;
+      readonly sectors: number;
+      /** To fewer sectors, detached. */
+      readonly shrink?: boolean;
+    }
   | { readonly do: 'flush'; readonly volume: string }
   | {
       /** Every sector gets `sectorPattern(sector, version)`. */

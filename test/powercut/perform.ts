@@ -137,6 +137,11 @@ export class Performer {
         return disks.volumes.attach(operation.volume, {}, caller);
       case 'detach':
         return disks.volumes.detach(operation.volume, {}, caller);
+      case 'resize': {
+        const { volume, sectors, shrink = false } = operation;
+        const request = { sizeBytes: sectors * sectorBytes, shrink, confirm: volume };
+        return disks.volumes.resize(volume, request, caller);
+      }
       case 'flush':
         return this.#device(operation.volume).flush();
       case 'write': {

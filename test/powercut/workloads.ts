@@ -56,6 +56,8 @@ const steps: readonly ((version: Versions, name: string) => readonly Operation[]
   () => [{ do: 'enable-key', alias: 'app' }],
   () => [{ do: 'detach', volume: 'db' }],
   () => [{ do: 'attach', volume: 'db' }],
+  () => [{ do: 'resize', volume: 'db', sectors: sectors + 4 }],
+  () => [{ do: 'resize', volume: 'spare', sectors: 2, shrink: true }],
   () => [{ do: 'rollback', snapshot: 'db@monday' }],
   () => [{ do: 'delete', kind: 'snapshot', name: 'db@monday' }],
   () => [{ do: 'delete', kind: 'volume', name: 'spare' }],
@@ -119,6 +121,8 @@ const makers: readonly (readonly [string, number, Maker])[] = [
   ['attach', 6, (random, names) => ({ do: 'attach', volume: names.any(random, 'volume') })],
   ['detach', 3, (random, names) => ({ do: 'detach', volume: names.any(random, 'volume') })],
   ['rollback', 3, (random, names) => ({ do: 'rollback', snapshot: anySnapshot(random, names) })],
+  ['grow', 3, (random, names) => resize(random, names, false)],
+  ['shrink', 2, (random, names) => resize(random, names, true)],
   [
     'clone',
     3,
@@ -164,6 +168,11 @@ function discard(random: ModelRandom, names: Names): Operation {
   const sector = random.below(sectors);
   const count = 1 + random.below(sectors - sector);
   return { do: 'discard', volume: names.any(random, 'volume'), sector, sectors: count };
+}
+
+function resize(random: ModelRandom, names: Names, shrink: boolean): Operation {
+  const volume = names.any(random, 'volume');
+  return { do: 'resize', volume, sectors: 1 + random.below(2 * sectors), shrink };
 }
 
 function snapshot(random: ModelRandom, names: Names): Operation {

@@ -1,4 +1,4 @@
-/** A process that makes, freezes, rolls back and deletes disks until a test kills it. */
+/** A process that makes, freezes, resizes, rolls back and deletes disks until a test kills it. */
 import { addon } from '../../dist/device/index.js';
 import { caller, mib, outcomeOf, startState } from './state.js';
 
@@ -13,6 +13,12 @@ for (;;) {
   await outcomeOf(volumes.clone('db', 'clone', caller));
   await outcomeOf(images.create({ name: 'base', volume: 'clone' }, caller));
   await outcomeOf(volumes.create({ name: 'fresh', image: 'base' }, caller));
+  await outcomeOf(volumes.resize('clone', { sizeBytes: 2 * mib }, caller));
+  await outcomeOf(volumes.attach('fresh', {}, caller));
+  await outcomeOf(volumes.resize('fresh', { sizeBytes: 3 * mib }, caller));
+  await outcomeOf(volumes.detach('fresh', {}, caller));
+  const smaller = { sizeBytes: mib, shrink: true, confirm: 'fresh' };
+  await outcomeOf(volumes.resize('fresh', smaller, caller));
   await outcomeOf(volumes.delete('clone', caller));
   await outcomeOf(snapshots.rollback('db@one', caller));
   await outcomeOf(images.delete('base', caller));

@@ -29,6 +29,8 @@ async function runAndKill(directory: string, afterMs: number): Promise<void> {
 async function opens(state: State, kind: string, name: string): Promise<string> {
   const { volumes, images } = state.disks;
   if (kind === 'volume') {
+    // A start attaches again what was attached.
+    await outcomeOf(volumes.detach(name, {}, caller));
     const outcome = await outcomeOf(volumes.attach(name, {}, caller));
     await outcomeOf(volumes.detach(name, {}, caller));
     return outcome;

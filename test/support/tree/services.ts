@@ -211,7 +211,7 @@ export class TreeServices {
     }
   }
 
-  /** What an offline resize does to the records: there is no such verb yet. */
+  /** As the verb where the top holds something; an empty one it would replace. */
   async #resize(disk: DiskName, sizeBytes: number): Promise<void> {
     const volume = this.#find(disk);
     await this.keys.withKey(volume.keyId, caller, async (session) => {
