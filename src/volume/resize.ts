@@ -40,7 +40,7 @@ export async function resize(
   try {
     if (sizeBytes !== volume.sizeBytes) await makeTop(context, volume, sizeBytes, caller);
     const live = context.live.get(volume.id);
-    await live?.mount?.growLoop(live.path);
+    await live?.mount?.growLoop(live.place);
   } catch (error) {
     throw tooLarge(error, sizeBytes);
   } finally {

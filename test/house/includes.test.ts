@@ -19,9 +19,11 @@ const everythingBelowBinding = [
 const mayInclude: Record<string, readonly string[]> = {
   '': ['binding'],
   binding: everythingBelowBinding,
-  'transport/fuse': ['disk'],
+  // What every transport needs.
+  transport: [],
+  'transport/fuse': ['transport', 'disk'],
   'transport/fuse/holder': ['transport/fuse', 'host'],
-  'transport/nbd': ['disk'],
+  'transport/nbd': ['transport', 'disk'],
   // Through a container and a cipher a disk sees the secret that both take.
   disk: ['container', 'xts', 'secret'],
   container: ['secret'],

@@ -132,3 +132,17 @@ t.test('a renamed volume has a new URI', async (t) => {
   t.match(uri, 'volumes/db2');
   t.match(await io(uri, 'read -P 0 0 4k'), { code: 0 });
 });
+
+t.test('a client that connects again sees the size that a volume has grown to', async (t) => {
+  const world = await attached(t);
+  const uri = await uriOf(world, 'db');
+  const client = await RawClient.ready(
+    t,
+    { socketPath: join(world.runtimeDir, 'nbd.sock') },
+    { name: 'volumes/db' },
+  );
+  await world.keyvol('volume', 'resize', 'db', '--size', '32M');
+  t.match(await runOk('nbdinfo', '--size', uri), '33554432');
+  client.request({ command: command.write, offset: (32 << 20) - 4096, data: pattern(4096, 1) });
+  t.equal((await client.simple()).error, errors.ok, 'and so can one that stays');
+});
