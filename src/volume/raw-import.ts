@@ -2,18 +2,15 @@
 import { constants } from 'node:fs';
 import { open, readFile, stat, type FileHandle } from 'node:fs/promises';
 import type { Addon, Device } from '../device/index.js';
-import { MadeLayers } from '../disk/layers.js';
 import type { LayerRecord } from '../disk/records.js';
 import { roundUpToSector, sectorBytes } from '../disk/sizes.js';
 import { Fault } from '../fault.js';
 import type { Caller } from '../kms/key-service.js';
 import type { DiskContext } from './context.js';
+import { copyDisk, type CopySource, type WriteData } from './copy.js';
 import { assertRaw } from './foreign-format.js';
-import { Operation } from './operation.js';
-import { sectorRuns } from './sector-runs.js';
+import { fillNewLayer } from './new-layer.js';
 import type { LongCall } from './volumes.js';
-
-const chunkBytes = 1048576;
 
 export interface RawSource {
   readonly file: FileHandle;
@@ -61,113 +58,54 @@ export interface ImportSettings {
 export async function importRaw(
   context: DiskContext,
   source: RawSource,
-  settings: ImportSettings,
+  { disk, ...layer }: ImportSettings,
   caller: Caller,
   call: LongCall,
   keep: (layer: LayerRecord) => Promise<void>,
 ): Promise<void> {
-  const made = new MadeLayers(context.layers);
-  const operation = new Operation(context, settings.keyId, `import of ${settings.disk}`);
-  try {
-    const { device, record } = await context.keys.withKey(settings.keyId, caller, async (key) => {
-      const { sizeBytes, preallocated } = settings;
-      const layer = await made.create(key, { parentId: null, sizeBytes, preallocated });
-      const opened = await operation.open([layer.device], true);
-      layer.device.dataKey.release();
-      return { device: opened, record: layer.record };
-    });
-    await copy(context, source, device, () => operation.assertGoesOn(call), call);
-    await operation.close();
-    await keep(record);
-    made.keep();
-  } catch (error) {
-    throw operation.explain(error);
-  } finally {
-    await operation.close().catch(() => undefined);
-    await made.dispose();
-  }
+  const settings = { what: `import of ${disk}`, ...layer };
+  const fill = async (device: Device, assertGoing: () => void): Promise<void> => {
+    const write: WriteData = (data, offsetBytes) => device.write(data, offsetBytes);
+    await copyDisk(copySource(context, source), write, { wanted: 'data', call, assertGoing });
+    // What is cut off looks like a hole.
+    if ((await sizeOf(source.file, source.path)) < source.fileBytes) throw becameShorter(source);
+  };
+  await fillNewLayer(context, settings, caller, call, fill, keep);
 }
 
-async function copy(
-  { addon }: Pick<DiskContext, 'addon'>,
-  source: RawSource,
-  device: Device,
-  assertGoing: () => void,
-  call: LongCall,
-): Promise<void> {
-  const totalBytes = source.fileBytes;
-  let doneBytes = 0;
-  // Two buffers: the next chunk is read while the last one is encrypted and written.
-  let [filling, writing] = [Buffer.alloc(chunkBytes), Buffer.alloc(chunkBytes)];
-  let written: Promise<void> = Promise.resolve();
-  try {
-    for await (const [offsetBytes, wantedBytes] of chunksOfData(addon, source)) {
-      assertGoing();
-      await readFully(source, filling, offsetBytes, wantedBytes);
-      await written;
-      [filling, writing] = [writing, filling];
-      written = writeSectors(
-        device,
-        writing.subarray(0, roundUpToSector(wantedBytes)),
-        offsetBytes,
-      );
-      // Awaited in the next round; until then its failure is not unhandled.
-      written.catch(() => undefined);
-      doneBytes = offsetBytes + wantedBytes;
-      call.onProgress?.({ doneBytes, totalBytes });
-    }
-  } finally {
-    await written;
-  }
-  // What is cut off looks like a hole.
-  if ((await sizeOf(source.file, source.path)) < totalBytes) throw becameShorter(source);
-  assertGoing();
-  if (doneBytes < totalBytes) call.onProgress?.({ doneBytes: totalBytes, totalBytes });
-  await device.flush();
+function copySource({ addon }: Pick<DiskContext, 'addon'>, source: RawSource): CopySource {
+  return {
+    sizeBytes: source.fileBytes,
+    runs: () => runsOf(addon, source),
+    read: (sectors, offsetBytes) => readSectors(source, sectors, offsetBytes),
+  };
 }
 
-/** Offsets and lengths of what is not a hole, from the start of a sector. */
-async function* chunksOfData(
+/** What is not a hole, in whole sectors. */
+async function* runsOf(
   addon: Pick<Addon, 'nextData'>,
-  { file, fileBytes }: RawSource,
-): AsyncGenerator<readonly [offsetBytes: number, lengthBytes: number]> {
+  { file, fileBytes, diskBytes }: RawSource,
+): AsyncGenerator<readonly [startBytes: number, endBytes: number]> {
   for (let at = 0; at < fileBytes;) {
     const data = await addon.nextData(file.fd, at);
     if (data === undefined) return;
-    at = Math.max(at, data.startBytes - (data.startBytes % sectorBytes));
-    const end = Math.min(fileBytes, roundUpToSector(data.endBytes));
-    for (; at < end; at += chunkBytes) yield [at, Math.min(chunkBytes, end - at)];
+    const start = Math.max(at, data.startBytes - (data.startBytes % sectorBytes));
+    const end = Math.min(diskBytes, roundUpToSector(data.endBytes));
+    if (start < end) yield [start, end];
     at = end;
   }
 }
 
-/** Leaves sectors of zeros unwritten: they read as zeros. */
-async function writeSectors(device: Device, chunk: Buffer, offsetBytes: number): Promise<void> {
-  for (const [start, end] of sectorRuns(chunk, 'data')) {
-    await device.write(chunk.subarray(start, end), offsetBytes + start);
-  }
-}
-
-/** Fills `lengthBytes` of `buffer` and zeros up to the next sector. */
-async function readFully(
-  source: RawSource,
-  buffer: Buffer,
-  offsetBytes: number,
-  lengthBytes: number,
-): Promise<void> {
-  let doneBytes = 0;
-  while (doneBytes < lengthBytes) {
-    const position = offsetBytes + doneBytes;
-    const { bytesRead } = await source.file.read(
-      buffer,
-      doneBytes,
-      lengthBytes - doneBytes,
-      position,
-    );
+/** With zeros from the end of the file to that of the last sector. */
+async function readSectors(source: RawSource, sectors: Buffer, offsetBytes: number): Promise<void> {
+  const wantedBytes = Math.min(sectors.length, source.fileBytes - offsetBytes);
+  for (let doneBytes = 0; doneBytes < wantedBytes;) {
+    const left = wantedBytes - doneBytes;
+    const { bytesRead } = await source.file.read(sectors, doneBytes, left, offsetBytes + doneBytes);
     if (bytesRead === 0) throw becameShorter(source);
     doneBytes += bytesRead;
   }
-  buffer.fill(0, lengthBytes, roundUpToSector(lengthBytes));
+  sectors.fill(0, wantedBytes);
 }
 
 function becameShorter({ path }: RawSource): Fault {
