@@ -5,6 +5,7 @@
 #include "binding/registry.h"
 #include "container/block_file.h"
 #include "container/container.h"
+#include "container/flat_luks2.h"
 
 namespace keyvol {
 
@@ -12,17 +13,22 @@ namespace {
 
 constexpr uint64_t kSectorMultiple = 4096;
 
+Status SizeArgument(const Napi::Value& value, uint64_t* size_bytes) {
+  RETURN_IF_ERROR(IntegerArgument(value, "the size", size_bytes));
+  if (*size_bytes == 0 || *size_bytes % kSectorMultiple != 0) {
+    return BadArgument("the size of a container is not a positive multiple of 4096");
+  }
+  return Status::Ok();
+}
+
 Status OptionsArgument(const Napi::Value& value, ContainerOptions* options) {
   if (!value.IsObject()) return BadArgument("the container options are not an object");
   const auto object = value.As<Napi::Object>();
   RETURN_IF_ERROR(PathArgument(object.Get("path"), "the container path", &options->path));
   RETURN_IF_ERROR(StringArgument(object.Get("layerId"), "the layer id", &options->layer_id));
-  RETURN_IF_ERROR(IntegerArgument(object.Get("sizeBytes"), "the size", &options->size_bytes));
+  RETURN_IF_ERROR(SizeArgument(object.Get("sizeBytes"), &options->size_bytes));
   RETURN_IF_ERROR(StringArgument(object.Get("token"), "the token", &options->token_json));
   options->preallocate = object.Get("preallocate").ToBoolean();
-  if (options->size_bytes == 0 || options->size_bytes % kSectorMultiple != 0) {
-    return BadArgument("the size of a container is not a positive multiple of 4096");
-  }
   return Status::Ok();
 }
 
@@ -32,6 +38,33 @@ Napi::Value CreateContainerBinding(const Napi::CallbackInfo& info) {
   THROW_IF_ERROR(info.Env(), OptionsArgument(info[0], &options));
   THROW_IF_ERROR(info.Env(), SecretArgument(info[1], "the data key", &key));
   return RunOnThread(info.Env(), [options, key] { return CreateContainer(options, *key); });
+}
+
+Status PbkdfArgument(const Napi::Value& value, Pbkdf* pbkdf) {
+  std::string name;
+  RETURN_IF_ERROR(StringArgument(value, "the pbkdf", &name));
+  if (name != "pbkdf2" && name != "argon2id") return BadArgument("unknown pbkdf " + name);
+  *pbkdf = name == "pbkdf2" ? Pbkdf::kPbkdf2 : Pbkdf::kArgon2id;
+  return Status::Ok();
+}
+
+Status FlatOptionsArgument(const Napi::Value& value, FlatLuks2Options* options) {
+  if (!value.IsObject()) return BadArgument("the LUKS2 options are not an object");
+  const auto object = value.As<Napi::Object>();
+  RETURN_IF_ERROR(PathArgument(object.Get("path"), "the path", &options->path));
+  RETURN_IF_ERROR(SizeArgument(object.Get("sizeBytes"), &options->size_bytes));
+  return PbkdfArgument(object.Get("pbkdf"), &options->pbkdf);
+}
+
+Napi::Value CreateFlatLuks2Binding(const Napi::CallbackInfo& info) {
+  FlatLuks2Options options;
+  std::shared_ptr<Secret> key, passphrase;
+  THROW_IF_ERROR(info.Env(), FlatOptionsArgument(info[0], &options));
+  THROW_IF_ERROR(info.Env(), SecretArgument(info[1], "the data key", &key));
+  THROW_IF_ERROR(info.Env(), SecretArgument(info[2], "the passphrase", &passphrase));
+  return RunOnThread(info.Env(), [options, key, passphrase] {
+    return CreateFlatLuks2(options, *key, *passphrase);
+  });
 }
 
 Napi::Value HeaderObject(Napi::Env env, const ContainerHeader& header) {
@@ -121,6 +154,7 @@ Napi::Value ClearBlockFaultsBinding(const Napi::CallbackInfo& info) {
 
 void InitContainerBinding(Napi::Env env, Napi::Object exports) {
   exports.Set("createContainer", Napi::Function::New(env, CreateContainerBinding));
+  exports.Set("createFlatLuks2", Napi::Function::New(env, CreateFlatLuks2Binding));
   exports.Set("readContainerHeader", Napi::Function::New(env, ReadContainerHeaderBinding));
   exports.Set("verifyContainerKey", Napi::Function::New(env, VerifyContainerKeyBinding));
   exports.Set("injectBlockFault", Napi::Function::New(env, InjectBlockFaultBinding));

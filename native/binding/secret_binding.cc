@@ -1,8 +1,10 @@
 #include <cstring>
 #include <utility>
 
+#include "binding/async.h"
 #include "binding/checks.h"
 #include "binding/registry.h"
+#include "secret/receive.h"
 #include "secret/secret.h"
 
 namespace keyvol {
@@ -62,6 +64,15 @@ Napi::Value RandomSecret(const Napi::CallbackInfo& info) {
   return NewSecretHandle(info.Env(), std::move(secret));
 }
 
+Napi::Value ReceiveSecretBinding(const Napi::CallbackInfo& info) {
+  std::string path;
+  THROW_IF_ERROR(info.Env(), PathArgument(info[0], "the socket", &path));
+  auto secret = std::make_shared<std::shared_ptr<Secret>>();
+  return RunOnThread(
+      info.Env(), [path, secret] { return ReceiveSecret(path, secret.get()); },
+      [secret](Napi::Env env) { return NewSecretHandle(env, std::move(*secret)); });
+}
+
 Napi::Value SecretFromTestKey(const Napi::CallbackInfo& info) {
   std::span<std::byte> bytes;
   THROW_IF_ERROR(info.Env(), BufferArgument(info[0], "the key", &bytes));
@@ -77,6 +88,7 @@ void InitSecretBinding(Napi::Env env, Napi::Object exports) {
   handle_class.SuppressDestruct();
   exports.Set("secretMemoryIsHidden", Napi::Function::New(env, SecretMemoryIsHiddenBinding));
   exports.Set("randomSecret", Napi::Function::New(env, RandomSecret));
+  exports.Set("receiveSecret", Napi::Function::New(env, ReceiveSecretBinding));
   exports.Set("secretFromTestKey", Napi::Function::New(env, SecretFromTestKey));
 }
 

@@ -8,6 +8,7 @@
 #include "container/container.h"
 #include "container/crypt_device.h"
 #include "container/header_copies.h"
+#include "container/header_format.h"
 #include "container/header_rules.h"
 #include "container/private_file.h"
 #include "file_io.h"
@@ -15,34 +16,6 @@
 namespace keyvol {
 
 namespace {
-
-// With 256 KiB `cryptsetup reencrypt --decrypt` fails at this data offset.
-constexpr uint64_t kKeyslotsBytes = 524288;
-constexpr uint32_t kSectorSize = 4096;
-
-// The key is random, so that the digest needs no stretching: cryptsetup's minimum.
-crypt_pbkdf_type DigestParameters() {
-  crypt_pbkdf_type parameters{};
-  parameters.type = CRYPT_KDF_PBKDF2;
-  parameters.hash = "sha256";
-  parameters.iterations = 1000;
-  parameters.flags = CRYPT_PBKDF_NO_BENCHMARK;
-  return parameters;
-}
-
-int Format(crypt_device* device, const std::string& layer_id, const Secret& data_key) {
-  const crypt_pbkdf_type digest = DigestParameters();
-  crypt_params_luks2 parameters{};
-  parameters.sector_size = kSectorSize;
-  if (const int result = crypt_set_metadata_size(device, kHeaderCopyBytes, kKeyslotsBytes)) {
-    return result;
-  }
-  if (const int result = crypt_set_data_offset(device, kDataOffsetBytes / 512)) return result;
-  if (const int result = crypt_set_pbkdf_type(device, &digest)) return result;
-  return crypt_format(device, CRYPT_LUKS2, "aes", "xts-plain64", layer_id.c_str(),
-                      reinterpret_cast<const char*>(data_key.bytes().data()),
-                      data_key.length_bytes(), &parameters);
-}
 
 // Both header copies of the new container. libcryptsetup also fills the keyslots area with noise,
 // to hide what stood there; in a new file nothing did, and a hole takes no space.
@@ -54,7 +27,8 @@ Status MakeHeader(const ContainerOptions& options, const Secret& data_key,
   RETURN_IF_ERROR(CryptDevice::Open(file, &device));
   const std::string what = "format container " + options.path;
   // In memory: what fails here is for want of memory or of descriptors, as the errno says.
-  if (const int result = Format(device->get(), options.layer_id, data_key); result < 0) {
+  if (const int result = FormatHeader(device->get(), options.layer_id.c_str(), data_key);
+      result < 0) {
     return Status::FromErrno(-result, what);
   }
   const int token =
@@ -103,10 +77,8 @@ Status CheckToken(const ContainerOptions& options) {
 }  // namespace
 
 Status CreateContainer(const ContainerOptions& options, const Secret& data_key) {
-  assert(options.size_bytes >= kSectorSize && options.size_bytes % kSectorSize == 0);
-  if (data_key.length_bytes() != 64 || !HalvesDiffer(data_key.bytes())) {
-    return Status::Error(Code::kInvalidArgument, "a data key has 64 bytes with different halves");
-  }
+  assert(options.size_bytes > 0 && options.size_bytes % kContainerSectorBytes == 0);
+  RETURN_IF_ERROR(CheckDataKey(data_key));
   RETURN_IF_ERROR(CheckToken(options));
   UniqueFd fd;
   RETURN_IF_ERROR(CreateNewFile(options.path, &fd));

@@ -287,7 +287,13 @@ export const volumeMountOptions = strictObject({
 });
 export const imageMountOptions = strictObject({ directory: absolutePath });
 export const diskExport = schemaOf<DiskExport>()(
-  strictObject({ file: absolutePath, plaintext: Type.Optional(Type.Boolean()) }),
+  strictObject({
+    file: absolutePath,
+    format: Type.Optional(oneOf('raw', 'luks2')),
+    plaintext: Type.Optional(Type.Boolean()),
+    passphrase_socket: Type.Optional(absolutePath),
+    pbkdf: Type.Optional(oneOf('pbkdf2', 'argon2id')),
+  }),
 );
 export const keyExport = strictObject({ file: absolutePath });
 export const snapshotCreate = strictObject({ snapshot: nameText });

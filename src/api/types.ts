@@ -164,16 +164,29 @@ export interface VolumeResize {
   confirm?: string;
 }
 
-/** A plain raw file of a disk. */
+export type ExportFormat = 'raw' | 'luks2';
+export type Pbkdf = 'pbkdf2' | 'argon2id';
+
+/** A file that holds the content of a disk. */
 export interface DiskExport {
   /** Absolute path of a new file. */
   file: string;
-  /** Without it: CONFIRMATION_REQUIRED. */
+  /** "raw" if left out. */
+  format?: ExportFormat;
+  /** Only for "raw", which is refused without it: CONFIRMATION_REQUIRED. */
   plaintext?: boolean;
+  /**
+   * Only for "luks2", and needed there: absolute path of a Unix socket at which the client listens,
+   * and gives whom it accepts the passphrase, 1 to 255 bytes, and nothing else, and ends.
+   */
+  passphrase_socket?: string;
+  /** Only for "luks2": "pbkdf2" if left out, the only one that GRUB knows. */
+  pbkdf?: Pbkdf;
 }
 
 export interface ExportView {
   file: string;
+  /** Of the disk; a LUKS2 file is 1 MiB longer. */
   size: number;
   /** Bytes of it that are no holes. */
   data: number;

@@ -1,5 +1,4 @@
 /** The typed face of the native addon. Sizes and offsets are bytes, as safe integers. */
-
 import type { FuseOptions, FuseSession, NbdServer } from './transport.js';
 
 /** A secret in native key memory. Never a string, never a Buffer. The creator releases it. */
@@ -46,6 +45,16 @@ export interface ContainerOptions {
   /** The whole LUKS2 token as JSON text. */
   readonly token: string;
   readonly preallocate: boolean;
+}
+
+/** What makes a key of a passphrase. GRUB knows only PBKDF2. */
+export type Pbkdf = 'pbkdf2' | 'argon2id';
+
+export interface FlatLuks2Options {
+  readonly path: string;
+  /** Of the disk in it; the file is `dataOffsetBytes` longer. */
+  readonly sizeBytes: number;
+  readonly pbkdf: Pbkdf;
 }
 
 export interface ContainerHeader {
@@ -236,6 +245,11 @@ export interface Addon extends MountHost {
   secretMemoryIsHidden(): boolean;
   randomSecret(lengthBytes: number): Secret;
   generateDataKey(): Secret;
+  /**
+   * All that the Unix socket at `path` gives until its end, 1 to 255 bytes. Throws INVALID_ARGUMENT
+   * when there are none or more, or they do not come within 5 s; FILE_NOT_FOUND.
+   */
+  receiveSecret(path: string): Promise<Secret>;
   wrapKey(wrappingKey: Secret, key: Secret, label: WrapLabel, context: WrapContext): Buffer;
   /** Throws INTEGRITY_FAILED, always the same, when anything does not match. */
   unwrapKey(
@@ -262,6 +276,11 @@ export interface Addon extends MountHost {
 
   // container
   createContainer(options: ContainerOptions, dataKey: Secret): Promise<void>;
+  /**
+   * A file that stock tools open with the passphrase, its sectors still to be written. On failure
+   * nothing is left. Throws INVALID_ARGUMENT for a passphrase that cannot be typed.
+   */
+  createFlatLuks2(options: FlatLuks2Options, dataKey: Secret, passphrase: Secret): Promise<void>;
   readContainerHeader(path: string): Promise<ContainerHeader>;
   verifyContainerKey(path: string, dataKey: Secret): Promise<void>;
   injectBlockFault(operation: BlockOperation, fault: BlockFault): void;

@@ -30,14 +30,18 @@ export function roundUpToSector(sizeBytes: number): number {
 }
 
 /** Throws NO_SPACE when the filesystem of `directory` has not `neededBytes` free. */
-export async function assertFreeSpace(directory: string, neededBytes: number): Promise<void> {
+export async function assertFreeSpace(
+  directory: string,
+  neededBytes: number,
+  hint = 'free some space there, choose a smaller size, or leave out --preallocate',
+): Promise<void> {
   const host = await orFileFault(`see how much is free in ${directory}`, () => statfs(directory));
   const freeBytes = host.bavail * host.bsize;
   if (freeBytes < neededBytes) {
     throw new Fault(
       'NO_SPACE',
       `${neededBytes} bytes are needed in ${directory}, only ${freeBytes} are free`,
-      { hint: 'free some space there, choose a smaller size, or leave out --preallocate' },
+      { hint },
     );
   }
 }

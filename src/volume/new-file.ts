@@ -1,6 +1,6 @@
 /** Files that a verb makes for the user, outside the state directory: whole, or not at all. */
 import { randomBytes } from 'node:crypto';
-import { link, lstat, open, rename, unlink, type FileHandle } from 'node:fs/promises';
+import { link, lstat, open, rename, rm, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname, isAbsolute } from 'node:path';
 import { syncDirectory } from '../durable.js';
 import { Fault, type FaultCode } from '../fault.js';
@@ -40,12 +40,25 @@ export class NewFile {
     this.#file = file;
   }
 
-  /** The caller ends it with `dispose`. Throws as assertNewFile. */
-  static async create(path: string): Promise<NewFile> {
+  /**
+   * Begins as `make` makes it: empty. The caller ends it with `dispose`. Throws as assertNewFile.
+   */
+  static async create(path: string, make = makeEmpty): Promise<NewFile> {
     await assertNewFile(path);
     const partial = `${path}.partial-${randomBytes(2).toString('hex')}`;
-    const file = await orFault(path, () => open(partial, 'wx', 0o600));
-    return new NewFile(path, partial, file);
+    await orFault(path, () => make(partial));
+    try {
+      const file = await orFault(path, () => open(partial, 'r+'));
+      return new NewFile(path, partial, file);
+    } catch (error) {
+      await unlink(partial).catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** Where it is until it is kept. */
+  get partial(): string {
+    return this.#partial;
   }
 
   async write(data: Buffer, offsetBytes: number): Promise<void> {
@@ -58,13 +71,26 @@ export class NewFile {
     });
   }
 
-  /** Durable, of this length, under its own name. FILE_EXISTS when another has it by now. */
-  async keep(lengthBytes: number): Promise<void> {
+  /** Makes what was written durable, and the file this long. */
+  async sync(lengthBytes: number): Promise<void> {
     await orFault(this.#path, async () => {
       await this.#file.truncate(lengthBytes);
       await this.#file.sync();
+    });
+  }
+
+  /** Under its own name, for good. FILE_EXISTS when another has it by now. */
+  async keep(): Promise<void> {
+    await orFault(this.#path, async () => {
       await this.#takeName();
-      syncDirectory(dirname(this.#path));
+      try {
+        await rm(this.#partial, { force: true });
+        syncDirectory(dirname(this.#path));
+      } catch (error) {
+        // Who hears that it failed expects no file.
+        await unlink(this.#path).catch(() => undefined);
+        throw error;
+      }
     });
   }
 
@@ -72,10 +98,8 @@ export class NewFile {
     try {
       // Unlike a rename it never replaces a file.
       await link(this.#partial, this.#path);
-      await unlink(this.#partial);
     } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'EPERM')) throw error;
-      // exFAT and the like have no links.
+      if (!hasNoLinks(error)) throw error;
       if (await exists(this.#path)) throw fileExists(this.#path);
       await rename(this.#partial, this.#path);
     }
@@ -86,6 +110,16 @@ export class NewFile {
     await this.#file.close().catch(() => undefined);
     await unlink(this.#partial).catch(() => undefined);
   }
+}
+
+async function makeEmpty(path: string): Promise<void> {
+  await (await open(path, 'wx', 0o600)).close();
+}
+
+/** exFAT and the like say EPERM, others that they do not know it. */
+function hasNoLinks(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return ['EPERM', 'ENOSYS', 'EOPNOTSUPP'].includes(code);
 }
 
 async function orFault<Result>(path: string, work: () => Promise<Result>): Promise<Result> {

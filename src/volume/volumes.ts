@@ -1,4 +1,5 @@
 /** What the rest of keyvol sees of volumes: verbs in, records out. */
+import type { Pbkdf } from '../device/index.js';
 import type { DiskKind, DiskRecord, FileCache, OnKeyLoss, Transport } from '../disk/records.js';
 import type { Caller } from '../kms/key-service.js';
 import type { DiskHealth } from './health.js';
@@ -105,18 +106,28 @@ export interface Resize {
   readonly confirm?: string;
 }
 
-/** What of a disk goes where. */
-export interface DiskExport {
-  /** Absolute path of a new file. */
+/** What of a disk goes where: `file` is the absolute path of a new file. */
+export type DiskExport = RawExport | Luks2Export;
+
+export interface RawExport {
+  readonly format: 'raw';
   readonly file: string;
   /** That it is not encrypted is meant so. */
   readonly plaintext: boolean;
 }
 
+export interface Luks2Export {
+  readonly format: 'luks2';
+  readonly file: string;
+  /** The Unix socket that gives the passphrase, and nothing else, and ends. */
+  readonly passphraseSocket: string;
+  readonly pbkdf: Pbkdf;
+}
+
 export interface ExportedDisk {
   readonly file: string;
   readonly sizeBytes: number;
-  /** Of those that are no holes. */
+  /** Of those that are no holes; all of them in a LUKS2 file. */
   readonly dataBytes: number;
 }
 

@@ -4,6 +4,7 @@ import t from 'tap';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { listAudit } from '../../dist/audit/audit.js';
+import { raw } from '../support/export-targets.js';
 import { caller, mib, newState, outcomeOf } from '../support/state.js';
 import { isRoot } from '../support/temp.js';
 
@@ -116,7 +117,7 @@ t.test('one verb, one record', { skip, timeout: 60_000 }, async (t) => {
     'UNSUPPORTED',
   );
   await leaves(() => volumes.exportKey('plain', file, caller), 'exportKey', /^volume plain \(/);
-  const out = { file: join(state.runtimeDir, 'raw'), plaintext: true };
+  const out = raw(join(state.runtimeDir, 'raw'));
   await leaves(() => volumes.export('plain', out, caller), 'exportVolume', /^volume plain \(/);
   await leaves(
     () => volumes.export('plain', out, caller),

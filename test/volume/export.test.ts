@@ -1,20 +1,15 @@
-/**
- * A raw file of a disk holds what the disk reads as, and holes where that is zeros; it is whole or
- * not there at all: when it cannot be written, is stopped, or its key is lost.
- */
+// A raw file of a disk holds what the disk reads as, and holes where that is zeros.
 import t from 'tap';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { listAudit } from '../../dist/audit/audit.js';
-import type { DiskProgress } from '../../dist/volume/volumes.js';
-import { caller, fingerprint, mib, newState, outcomeOf, type State } from '../support/state.js';
-import { isRoot, smallFilesystem } from '../support/temp.js';
+import { raw } from '../support/export-targets.js';
+import { caller, mib, newState, outcomeOf, type State } from '../support/state.js';
 
 const sector = 4096;
-const plaintext = true;
 
 /** A volume of that size with `data` at those places; answers what it reads as. */
 async function volumeWith(
@@ -59,7 +54,7 @@ t.test('it holds what the disk reads as, at every size', { timeout: 120_000 }, a
     const name = `v${String(number)}`;
     const file = join(state.runtimeDir, name);
     const content = await volumeWith(state, name, sizeBytes, [[0, randomBytes(sizeBytes)]]);
-    const reply = await volumes.export(name, { file, plaintext }, caller);
+    const reply = await volumes.export(name, raw(file), caller);
     t.same(reply, { file, sizeBytes, dataBytes: sizeBytes });
     t.ok(readFileSync(file).equals(content), `${String(sizeBytes)} bytes`);
   }
@@ -81,7 +76,7 @@ t.test('holes and zeros are holes, through all layers', { timeout: 120_000 }, as
   await write(state, 'db', content, [[0, randomBytes(sector)]]);
 
   const out = (name: string): string => join(state.runtimeDir, name);
-  const exported = await volumes.export('db', { file: out('db'), plaintext }, caller);
+  const exported = await volumes.export('db', raw(out('db')), caller);
   t.equal(exported.dataBytes, 2 * mib + 3 * sector, 'its data');
   t.ok(readFileSync(out('db')).equals(content));
   const { mode, blocks, size } = statSync(out('db'));
@@ -92,13 +87,13 @@ t.test('holes and zeros are holes, through all layers', { timeout: 120_000 }, as
   // What nobody changes can be exported while it is in use.
   await volumes.attach('db', {}, caller);
   await images.attach('golden', {}, caller);
-  await volumes.export('db@monday', { file: out('monday'), plaintext }, caller);
+  await volumes.export('db@monday', raw(out('monday')), caller);
   t.ok(readFileSync(out('monday')).equals(monday), 'a snapshot');
-  await images.export('golden', { file: out('golden'), plaintext }, caller);
+  await images.export('golden', raw(out('golden')), caller);
   t.ok(readFileSync(out('golden')).equals(golden), 'an image');
 
   await volumes.create({ name: 'back', file: out('db'), key: 'app' }, caller);
-  await volumes.export('back', { file: out('back'), plaintext }, caller);
+  await volumes.export('back', raw(out('back')), caller);
   t.match(
     execFileSync('qemu-img', ['compare', '-f', 'raw', '-F', 'raw', out('db'), out('back')], {
       encoding: 'utf8',
@@ -108,103 +103,14 @@ t.test('holes and zeros are holes, through all layers', { timeout: 120_000 }, as
   );
 });
 
-t.test('what cannot be exported leaves nothing', { timeout: 120_000 }, async (t) => {
-  const state = await stateWithKey(t);
-  const { keys } = state;
-  const { volumes } = state.disks;
-  await volumeWith(state, 'db', 64 * mib, [[0, randomBytes(16 * mib)]]);
-  const file = join(state.runtimeDir, 'out', 'db.raw');
-  t.equal(await outcomeOf(volumes.export('db', { file, plaintext }, caller)), 'FILE_NOT_FOUND');
-  execFileSync('mkdir', [join(state.runtimeDir, 'out')]);
-  const before = fingerprint(state);
-  const leavesNothing = (what: string): void => {
-    t.same(readdirSync(join(state.runtimeDir, 'out')), [], what);
-    t.equal(fingerprint(state), before, `${what}: nothing has changed`);
-  };
-  const refused = async (code: string, target: object = {}): Promise<void> => {
-    const work = volumes.export('db', { file, plaintext, ...target }, caller);
-    t.equal(await outcomeOf(work), code);
-    leavesNothing(code);
-  };
-  await refused('CONFIRMATION_REQUIRED', { plaintext: false });
-  await refused('INVALID_ARGUMENT', { file: 'db.raw' });
-  t.equal(await outcomeOf(volumes.export('dv', { file, plaintext }, caller)), 'VOLUME_NOT_FOUND');
-  await volumes.attach('db', {}, caller);
-  t.equal(await outcomeOf(volumes.export('db', { file, plaintext }, caller)), 'WRONG_STATE');
-  t.same(readdirSync(join(state.runtimeDir, 'out')), [], 'attached');
-  await volumes.detach('db', {}, caller);
-  await keys.disableKey('app', caller);
-  await refused('KEY_DISABLED');
-  await keys.enableKey('app', caller);
-
-  const abort = new AbortController();
-  const stopped = volumes.export('db', { file, plaintext }, caller, {
-    signal: abort.signal,
-    onProgress: () => abort.abort(),
-  });
-  t.equal(await outcomeOf(stopped), 'INTERRUPTED');
-  leavesNothing('stopped');
-
-  const lost = await losingItsKey(state, (onProgress) =>
-    volumes.export('db', { file, plaintext }, caller, { onProgress }),
-  );
-  t.equal(lost.code, 'KEY_DISABLED', 'a key that is lost on the way');
-  t.ok(lost.tookMs < 1000, 'within a second');
-  leavesNothing('KEY_DISABLED on the way');
-  await keys.enableKey('app', caller);
-
-  const taken = volumes.export('db', { file, plaintext }, caller, {
-    onProgress: () => writeFileSync(file, 'mine'),
-  });
-  t.equal(await outcomeOf(taken), 'FILE_EXISTS', 'another file of that name meanwhile');
-  t.equal(readFileSync(file, 'utf8'), 'mine', 'which stays as it is');
-  t.same(readdirSync(join(state.runtimeDir, 'out')), ['db.raw']);
-  execFileSync('rm', [file]);
-  await volumes.export('db', { file, plaintext }, caller);
-  t.same(readdirSync(join(state.runtimeDir, 'out')), ['db.raw'], 'and then it can be');
-});
-
-async function losingItsKey(
-  { keys }: State,
-  start: (onProgress: (progress: DiskProgress) => void) => Promise<unknown>,
-): Promise<{ code: string; tookMs: number }> {
-  let lostMs = 0;
-  let disabled: Promise<unknown> | undefined;
-  const code = await outcomeOf(
-    start(() => {
-      lostMs ||= performance.now();
-      disabled ??= keys.disableKey('app', caller);
-    }),
-  );
-  const tookMs = performance.now() - lostMs;
-  await disabled;
-  return { code, tookMs };
-}
-
-const skip = isRoot ? false : 'needs to mount small filesystems';
-
-t.test('a full or read-only filesystem', { skip, timeout: 60_000 }, async (t) => {
-  const state = await stateWithKey(t);
-  const { volumes } = state.disks;
-  await volumeWith(state, 'db', 8 * mib, [[0, randomBytes(8 * mib)]]);
-  const directory = smallFilesystem(t, '4m');
-  const file = join(directory, 'db.raw');
-  const full = volumes.export('db', { file, plaintext }, caller);
-  await t.rejects(full, { code: 'NO_SPACE', message: `cannot write ${file} (ENOSPC)` });
-  t.same(readdirSync(directory), []);
-  execFileSync('mount', ['-o', 'remount,ro', directory]);
-  const readOnly = volumes.export('db', { file, plaintext }, caller);
-  await t.rejects(readOnly, { code: 'PERMISSION_DENIED', message: /EROFS/ });
-});
-
 t.test('each is on record before it is made', async (t) => {
   const state = await stateWithKey(t);
   const { volumes, images } = state.disks;
   await volumes.create({ name: 'db', sizeBytes: mib, key: 'app' }, caller);
   await images.create({ name: 'golden', volume: 'db' }, caller);
   const file = join(state.runtimeDir, 'raw');
-  await volumes.export('db', { file, plaintext }, caller);
-  await outcomeOf(images.export('golden', { file, plaintext }, caller));
+  await volumes.export('db', raw(file), caller);
+  await outcomeOf(images.export('golden', raw(file), caller));
   const records = listAudit(state.audit).filter(({ action }) => action.startsWith('export'));
   t.match(records, [
     { action: 'exportVolume', result: 'allowed', detail: `plaintext to ${file}` },

@@ -39,7 +39,7 @@ export const imageRoutes: readonly Route[] = [
   route(
     'POST /images/:image/export',
     {
-      summary: 'Write the content of an image to a new raw file',
+      summary: 'Write the content of an image to a new file',
       long: true,
       params,
       body: schemas.diskExport,

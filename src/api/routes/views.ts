@@ -117,8 +117,20 @@ export function deleteView(deleted: DeletedDisk): DeleteView {
   };
 }
 
-export function diskExport({ file, plaintext = false }: DiskExport): Target {
-  return { file, plaintext };
+/** Throws INVALID_ARGUMENT for what does not go with the format, or is missing for it. */
+export function diskExport(asked: DiskExport): Target {
+  const { file, format = 'raw', plaintext, passphrase_socket: passphraseSocket, pbkdf } = asked;
+  const refuse = (what: string): never => {
+    throw new Fault('INVALID_ARGUMENT', `an export as ${format} ${what}`);
+  };
+  if (format === 'raw') {
+    if (passphraseSocket !== undefined) return refuse('has no passphrase');
+    if (pbkdf !== undefined) return refuse('has no pbkdf');
+    return { format, file, plaintext: plaintext ?? false };
+  }
+  if (plaintext === true) return refuse('is not plaintext');
+  if (passphraseSocket === undefined) return refuse('needs a passphrase_socket');
+  return { format, file, passphraseSocket, pbkdf: pbkdf ?? 'pbkdf2' };
 }
 
 export function exportView({ file, sizeBytes, dataBytes }: ExportedDisk): ExportView {

@@ -112,7 +112,7 @@ export const volumeRoutes: readonly Route[] = [
   route(
     'POST /volumes/:volume/export',
     {
-      summary: 'Write the content of a volume or a snapshot of it (V@SNAP) to a new raw file',
+      summary: 'Write the content of a volume or a snapshot of it (V@SNAP) to a new file',
       long: true,
       params,
       body: schemas.diskExport,

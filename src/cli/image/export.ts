@@ -4,8 +4,11 @@ import { declareExport, exportDisk, type ExportOptions } from '../export.js';
 
 export function imageExportCommand(cli: CliContext): Command {
   return declareExport({
-    description: 'write the content of an image to a new raw file',
-    example: 'keyvol image export debian --out debian.raw --plaintext',
+    description: 'write the content of an image to a new file',
+    example: [
+      'keyvol image export debian --out debian.raw --plaintext',
+      'keyvol image export debian --out debian.luks --format luks2',
+    ].join('\n'),
   })
     .argument('<image>', 'image name or id')
     .action(async (image: string, options: ExportOptions) => {

@@ -4,8 +4,11 @@ import { declareExport, exportDisk, type ExportOptions } from '../export.js';
 
 export function volumeExportCommand(cli: CliContext): Command {
   return declareExport({
-    description: 'write the content of a detached volume or a snapshot to a new raw file',
-    example: 'keyvol volume export db@monday --out db.raw --plaintext',
+    description: 'write the content of a detached volume or a snapshot to a new file',
+    example: [
+      'keyvol volume export db@monday --out db.raw --plaintext',
+      'keyvol volume export db --out db.luks --format luks2',
+    ].join('\n'),
   })
     .argument('<volume>', 'volume name or id, or VOLUME@SNAPSHOT')
     .action(async (volume: string, options: ExportOptions) => {
