@@ -20,6 +20,8 @@ const faultTable = {
   INVALID_PENDING_DAYS: { exitStatus: 2, httpStatus: 400, errno: 'EINVAL', cloudCode: 'KMS.1401' },
   OUT_OF_RANGE: { exitStatus: 2, httpStatus: 400, errno: 'EINVAL' },
   KEY_NOT_CHOOSABLE: { exitStatus: 2, httpStatus: 400, errno: 'EINVAL', cloudCode: 'EVS.1043' },
+  /** An image is copied to have another key. */
+  SAME_KEY: { exitStatus: 2, httpStatus: 400, errno: 'EINVAL', cloudCode: 'IMG.0096' },
   PLAIN_DISK_REFUSED: { exitStatus: 2, httpStatus: 400, errno: 'EINVAL', cloudCode: 'EVS.2041' },
   UNSUPPORTED: { exitStatus: 2, httpStatus: 400, errno: 'EOPNOTSUPP' },
 

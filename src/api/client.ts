@@ -10,6 +10,7 @@ import type {
   DiskExport,
   DiskView,
   ExportView,
+  ImageCopy,
   ImageCreate,
   ImpactView,
   KeyChangeView,
@@ -123,6 +124,8 @@ class HttpClient implements DaemonClient {
   mountImage = (image: string, options: { directory: string }) =>
     this.#post<DiskView>(apiPath('images', image, 'mount'), options);
   unmountImage = (image: string) => this.#post<DiskView>(apiPath('images', image, 'unmount'));
+  copyImage = (image: string, copy: ImageCopy, onProgress?: OnProgress, signal?: AbortSignal) =>
+    this.#postLong<Created<DiskView>>(apiPath('images', image, 'copy'), copy, onProgress, signal);
   exportImage = (
     image: string,
     target: DiskExport,

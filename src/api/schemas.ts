@@ -10,6 +10,7 @@ import type {
   DiskView,
   ErrorView,
   ExportView,
+  ImageCopy,
   ImageCreate,
   ImpactView,
   KeyChangeView,
@@ -261,6 +262,8 @@ export const imageCreate = schemaOf<ImageCreate>()(
     key: Type.Optional(nameText),
   }),
 );
+
+export const imageCopy = schemaOf<ImageCopy>()(strictObject({ name: nameText, key: nameText }));
 
 export const rename = strictObject({ name: nameText });
 export const description = strictObject({ description: longText });

@@ -217,6 +217,12 @@ export interface ImageCreate {
   key?: string;
 }
 
+export interface ImageCopy {
+  name: string;
+  /** Not the image's own key: SAME_KEY. */
+  key: string;
+}
+
 /** A long call's answer: the thing made, and remarks for the user ("padded by 512 bytes"). */
 export interface Created<View> {
   created: View;
@@ -311,6 +317,13 @@ export interface DaemonClient {
   detachImage(image: string, options: { force?: boolean }): Promise<DiskView>;
   mountImage(image: string, options: { directory: string }): Promise<DiskView>;
   unmountImage(image: string): Promise<DiskView>;
+  /** Another image of the same content under another master key. */
+  copyImage(
+    image: string,
+    copy: ImageCopy,
+    onProgress?: (progress: Progress) => void,
+    signal?: AbortSignal,
+  ): Promise<Created<DiskView>>;
   exportImage(
     image: string,
     target: DiskExport,

@@ -34,6 +34,7 @@ export type AuditAction =
   | 'detachImage'
   | 'mountImage'
   | 'unmountImage'
+  | 'copyImage'
   | 'exportImage'
   | 'deleteImage';
 

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { fullName } from '../disk/lineage.js';
 import { assertDiskName } from '../disk/names.js';
-import type { DiskRecord, LayerRecord } from '../disk/records.js';
+import type { DiskRecord } from '../disk/records.js';
 import { insertDisk, insertLayer } from '../disk/statements.js';
 import { Fault } from '../fault.js';
 import type { Caller } from '../kms/key-service.js';
@@ -33,7 +33,9 @@ import type {
   HowShown,
   LongCall,
 } from '../volume/volumes.js';
-import type { Images, NewImage } from './images.js';
+import { copyImage } from './copy.js';
+import { imageRecord } from './image-record.js';
+import type { ImageCopy, Images, NewImage } from './images.js';
 
 export class ImageService implements Images {
   readonly #context: DiskContext;
@@ -89,6 +91,20 @@ export class ImageService implements Images {
     return this.#verb('unmountImage', image, caller, (disk) => unmount(this.#context, disk));
   }
 
+  copy(image: string, copy: ImageCopy, caller: Caller, call: LongCall = {}): Promise<CreatedDisk> {
+    const context = this.#context;
+    const work = async (disk: DiskRecord): Promise<CreatedDisk> => {
+      const id = await copyImage(context, disk, copy, caller, call);
+      return { disk: await this.show(id), remarks: [] };
+    };
+    const run = async (): Promise<CreatedDisk> => {
+      assertDiskName('image', copy.name);
+      return withDisk(context, 'image', image, work, [nameLock('image', copy.name)]);
+    };
+    const detail = `to image ${copy.name} under key ${copy.key}`;
+    return audited(context, caller, 'copyImage', `image ${image}`, run, detail);
+  }
+
   export(
     image: string,
     target: DiskExport,
@@ -131,7 +147,7 @@ export class ImageService implements Images {
     const freeze = (disk: DiskRecord): Promise<void> => {
       context.records.assertNameFree('image', name);
       return freezeTop(context, disk, caller, async (_session, frozen) => [
-        insertDisk(this.#record(id, name, frozen, `volume:${disk.name}`)),
+        insertDisk(imageRecord(context, { id, name, source: `volume:${disk.name}` }, frozen)),
       ]);
     };
     await withDisk(context, 'volume', volume, freeze, [nameLock('image', name)]);
@@ -148,7 +164,7 @@ export class ImageService implements Images {
       const source = `snapshot:${fullName(context.records, snapshot)}`;
       const top = context.records.layer(snapshot.topLayerId);
       await context.keys.withKey(snapshot.keyId, caller, () =>
-        context.records.commit([insertDisk(this.#record(id, name, top, source))]),
+        context.records.commit([insertDisk(imageRecord(context, { id, name, source }, top))]),
       );
     });
   }
@@ -175,7 +191,9 @@ export class ImageService implements Images {
         await importRaw(context, source, settings, caller, call, (layer) =>
           context.records.commit([
             insertLayer(layer),
-            insertDisk(this.#record(id, image.name, layer, `file:${file}`)),
+            insertDisk(
+              imageRecord(context, { id, name: image.name, source: `file:${file}` }, layer),
+            ),
           ]),
         );
         return source.remarks;
@@ -183,23 +201,6 @@ export class ImageService implements Images {
         await source.file.close();
       }
     });
-  }
-
-  #record(id: string, name: string, top: LayerRecord, source: string): DiskRecord {
-    return {
-      id,
-      kind: 'image',
-      name,
-      volumeId: null,
-      topLayerId: top.id,
-      keyId: top.keyId,
-      sizeBytes: top.sizeBytes,
-      state: 'active',
-      stateReason: '',
-      onKeyLoss: 'deny',
-      source,
-      createdAtMs: this.#context.clock.nowMs(),
-    };
   }
 
   #verb(

@@ -20,6 +20,12 @@ export interface NewImage {
   readonly key?: string;
 }
 
+export interface ImageCopy {
+  readonly name: string;
+  /** Name or id of a key that is not the image's own: SAME_KEY. */
+  readonly key: string;
+}
+
 /** Images are found by name or id; every verb throws IMAGE_NOT_FOUND with a near miss. */
 export interface Images {
   create(image: NewImage, caller: Caller, call?: LongCall): Promise<CreatedDisk>;
@@ -30,6 +36,8 @@ export interface Images {
   detach(image: string, options: { force?: boolean }, caller: Caller): Promise<DiskDetails>;
   mount(image: string, directory: string, caller: Caller): Promise<DiskDetails>;
   unmount(image: string, caller: Caller): Promise<DiskDetails>;
+  /** Attached or not: another image of the same content under another master key. */
+  copy(image: string, copy: ImageCopy, caller: Caller, call?: LongCall): Promise<CreatedDisk>;
   /** Attached or not: privileged. */
   export(image: string, target: DiskExport, caller: Caller, call?: LongCall): Promise<ExportedDisk>;
   delete(image: string, caller: Caller): Promise<DeletedDisk>;

@@ -1,6 +1,5 @@
 /** The content of a disk as a file of its own, which no master key rules any more. */
 import type { Device } from '../device/index.js';
-import { releaseLayers } from '../disk/layers.js';
 import { fullName } from '../disk/lineage.js';
 import type { DiskRecord } from '../disk/records.js';
 import { Fault } from '../fault.js';
@@ -35,7 +34,7 @@ export async function exportDisk(
     const action = disk.kind === 'image' ? 'exportImage' : 'exportVolume';
     const detail = `${target.format === 'raw' ? 'plaintext' : 'luks2'} to ${target.file}`;
     await recordAudit(context, caller, action, `${name} (${disk.id})`, 'allowed', detail);
-    const device = await openWhole(context, disk, operation, caller);
+    const device = await operation.openDisk(disk, caller);
     const dataBytes = await copyOut(device, output, operation, call);
     return { file: target.file, sizeBytes: device.sizeBytes, dataBytes };
   } catch (error) {
@@ -67,25 +66,4 @@ async function copyOut(
   assertGoing();
   await output.keep();
   return dataBytes;
-}
-
-/** All layers of a disk, to be read. `operation` is of the disk's key. */
-export async function openWhole(
-  context: DiskContext,
-  disk: DiskRecord,
-  operation: Operation,
-  caller: Caller,
-): Promise<Device> {
-  return context.keys.withKey(disk.keyId, caller, async (session) => {
-    const stack = context.records.stack(disk.topLayerId);
-    const layers = await context.layers.openStack(session, stack);
-    try {
-      return await operation.open(
-        layers.map((layer) => layer.device),
-        false,
-      );
-    } finally {
-      releaseLayers(layers);
-    }
-  });
 }

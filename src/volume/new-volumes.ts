@@ -104,7 +104,7 @@ export function keyNotChoosable(disk: string, source: string): Fault {
     'KEY_NOT_CHOOSABLE',
     `the key of ${disk} is that of ${source}; it cannot be chosen`,
     {
-      hint: 'leave out --key',
+      hint: 'leave out --key; `keyvol image copy` gives the content of an image another key',
     },
   );
 }

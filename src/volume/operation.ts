@@ -1,7 +1,9 @@
 /** A long work on a disk that is not attached: it holds data keys, so it has a gate too. */
 import type { Device, DeviceLayer } from '../device/index.js';
+import { releaseLayers } from '../disk/layers.js';
+import type { DiskRecord } from '../disk/records.js';
 import { Fault } from '../fault.js';
-import type { DiskChange } from '../kms/key-service.js';
+import type { Caller, DiskChange } from '../kms/key-service.js';
 import type { DiskContext } from './context.js';
 import type { Gated } from './key-watch.js';
 import type { LongCall } from './volumes.js';
@@ -33,6 +35,22 @@ export class Operation implements Gated {
   async open(layers: readonly DeviceLayer[], writable: boolean): Promise<Device> {
     this.#device = await this.#context.addon.openDevice({ layers, writable });
     return this.#device;
+  }
+
+  /** All layers of a disk of this key, to be read. */
+  async openDisk({ keyId, topLayerId }: DiskRecord, caller: Caller): Promise<Device> {
+    const { keys, layers, records } = this.#context;
+    return keys.withKey(keyId, caller, async (session) => {
+      const opened = await layers.openStack(session, records.stack(topLayerId));
+      try {
+        return await this.open(
+          opened.map((layer) => layer.device),
+          false,
+        );
+      } finally {
+        releaseLayers(opened);
+      }
+    });
   }
 
   /**

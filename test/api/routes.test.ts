@@ -43,6 +43,7 @@ const calls: Record<string, (client: DaemonClient) => Promise<unknown>> = {
   'POST /images': (c) => c.createImage({ name: 'i', volume: 'v' }),
   'GET /images/:image': (c) => c.showImage('i'),
   'DELETE /images/:image': (c) => c.deleteImage('i'),
+  'POST /images/:image/copy': (c) => c.copyImage('i', { name: 'j', key: 'k' }),
   'POST /images/:image/export': (c) => c.exportImage('i', { file: '/f', plaintext: true }),
   'POST /images/:image/rename': (c) => c.renameImage('i', 'j'),
   'POST /images/:image/attach': (c) => c.attachImage('i', { cache: 'kernel' }),

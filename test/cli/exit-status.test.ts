@@ -7,6 +7,7 @@ import { runCli, spawnCli, collect } from '../support/run-cli.js';
 const statusOfRefusals: [number, FaultCode][] = [
   [1, 'INTERNAL'],
   [2, 'KEY_NOT_CHOOSABLE'],
+  [2, 'SAME_KEY'],
   [3, 'VOLUME_NOT_FOUND'],
   [4, 'KEY_DISABLED'],
   [5, 'PERMISSION_DENIED'],

@@ -55,6 +55,7 @@ const requests: [line: string, path: string, body: unknown][] = [
   ['volume export-key db --out db.key', '/volumes/db/export-key', { file: `${cwd}/db.key` }],
   ['volume detach db --force', '/volumes/db/detach', { force: true }],
   ['image create i --file /i.raw --key k', '/images', { name: 'i', file: '/i.raw', key: 'k' }],
+  ['image copy i j --key k', '/images/i/copy', { name: 'j', key: 'k' }],
   ['image mount i .', '/images/i/mount', { directory: cwd }],
   ['key create k', '/keys', { name: 'k' }],
   ['key create k --origin external', '/keys', { name: 'k', origin: 'external' }],

@@ -37,6 +37,7 @@ export const commandLines: readonly (readonly string[])[] = [
   ['image', 'detach', 'debian'],
   ['image', 'mount', 'debian', '/mnt/debian'],
   ['image', 'unmount', 'debian'],
+  ['image', 'copy', 'debian', 'debian-shop', '--key', 'shop'],
   ['image', 'export', 'debian', '--out', '/root/debian.raw', '--plaintext'],
   ['image', 'delete', 'debian', '--yes'],
   ['audit', 'list', '--limit', '5', '--since', '12'],

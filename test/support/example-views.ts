@@ -142,6 +142,7 @@ function keyReply(method: string, last: string): unknown {
 
 function diskReply(view: DiskView, method: string, last: string): unknown {
   if (method === 'DELETE') return { ...deleteView, name: view.name };
+  if (last === 'copy') return { created: view, remarks: [] };
   if (last === 'export') return exportView;
   if (last === 'export-key') return exportedKeyView;
   if (last !== '') return view;

@@ -37,6 +37,18 @@ export const imageRoutes: readonly Route[] = [
       deleteView(await disks.images.delete(image, caller)),
   ),
   route(
+    'POST /images/:image/copy',
+    {
+      summary: 'Copy an image to one under another key',
+      long: true,
+      params,
+      body: schemas.imageCopy,
+      reply: schemas.createdDiskView,
+    },
+    async ({ disks, keys }, { params: { image }, body, caller, call }) =>
+      createdView(await disks.images.copy(image, body, caller, call), keys),
+  ),
+  route(
     'POST /images/:image/export',
     {
       summary: 'Write the content of an image to a new file',

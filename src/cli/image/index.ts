@@ -1,6 +1,7 @@
 /** The verbs of `keyvol image`. */
 import type { CommandFactory } from '../declare.js';
 import { imageAttachCommand } from './attach.js';
+import { imageCopyCommand } from './copy.js';
 import { imageCreateCommand } from './create.js';
 import { imageDeleteCommand } from './delete.js';
 import { imageDetachCommand } from './detach.js';
@@ -21,5 +22,6 @@ export const imageVerbs: readonly CommandFactory[] = [
   imageMountCommand,
   imageUnmountCommand,
   imageDeleteCommand,
+  imageCopyCommand,
   imageExportCommand,
 ];
