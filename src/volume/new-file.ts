@@ -119,7 +119,7 @@ async function makeEmpty(path: string): Promise<void> {
 /** exFAT and the like say EPERM, others that they do not know it. */
 function hasNoLinks(error: unknown): boolean {
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  return ['EPERM', 'ENOSYS', 'EOPNOTSUPP'].includes(code);
+  return ['EPERM', 'ENOSYS', 'ENOTSUP'].includes(code);
 }
 
 async function orFault<Result>(path: string, work: () => Promise<Result>): Promise<Result> {

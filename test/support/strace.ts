@@ -11,10 +11,14 @@ export interface Tracing {
   readonly end: () => Promise<void>;
 }
 
-/** From here on what `inject` says happens to every thread of the process ("fsync:error=EIO"). */
-export async function traceProcess(pid: number, inject: string): Promise<Tracing> {
+/**
+ * From here on what `inject` says happens to every thread of the process ("fsync:error=EIO"), with
+ * `path` only to calls that name it or have it open.
+ */
+export async function traceProcess(pid: number, inject: string, path?: string): Promise<Tracing> {
   const [call = ''] = inject.split(':');
   const options = ['-e', `trace=${call}`, '-e', `inject=${inject}`];
+  if (path !== undefined) options.push('-P', path);
   const target = ['-f', '-qq', '-o', '/dev/null', '-p', String(pid)];
   const strace = spawn('strace', [...options, ...target], { stdio: 'ignore' });
   while (!(await isTraced(pid))) {
