@@ -46,14 +46,15 @@ Status CheckPassphrase(const Secret& passphrase) {
                        "the passphrase has a control character, which nobody can type");
 }
 
-int AddKeyslot(crypt_device* device, Pbkdf pbkdf, const Secret& data_key,
-               const Secret& passphrase) {
+int AddKeyslot(CryptDevice& device, Pbkdf pbkdf, const Secret& data_key, const Secret& passphrase) {
   const crypt_pbkdf_type parameters = PassphraseParameters(pbkdf);
-  if (const int result = crypt_set_pbkdf_type(device, &parameters)) return result;
-  return crypt_keyslot_add_by_volume_key(
-      device, CRYPT_ANY_SLOT, reinterpret_cast<const char*>(data_key.bytes().data()),
-      data_key.length_bytes(), reinterpret_cast<const char*>(passphrase.bytes().data()),
-      passphrase.length_bytes());
+  if (const int result = crypt_set_pbkdf_type(device.get(), &parameters)) return result;
+  return device.WhileOthersGoOn([&] {
+    return crypt_keyslot_add_by_volume_key(
+        device.get(), CRYPT_ANY_SLOT, reinterpret_cast<const char*>(data_key.bytes().data()),
+        data_key.length_bytes(), reinterpret_cast<const char*>(passphrase.bytes().data()),
+        passphrase.length_bytes());
+  });
 }
 
 // All that stands before the data.
@@ -67,7 +68,7 @@ Status MakeHeader(const FlatLuks2Options& options, const Secret& data_key, const
   if (const int result = FormatHeader(device->get(), nullptr, data_key); result < 0) {
     return Status::FromErrno(-result, what);
   }
-  const int keyslot = AddKeyslot(device->get(), options.pbkdf, data_key, passphrase);
+  const int keyslot = AddKeyslot(*device, options.pbkdf, data_key, passphrase);
   if (keyslot < 0) return device->Failure(Code::kInternal, what, keyslot);
   header->resize(kDataOffsetBytes);
   return file.Read(0, *header);

@@ -22,7 +22,7 @@ struct FlatLuks2Options {
 // Makes the file: a header of the layout of our containers with a UUID of its own and one keyslot.
 // All its sectors are still unwritten, which other tools decrypt to noise. Not yet flushed. On any
 // failure nothing is left. kInvalidArgument for a key that is no data key, and for a passphrase
-// that cannot be typed. Takes some tenths of a second, during which no other header can be read.
+// that cannot be typed. Takes some tenths of a second.
 Status CreateFlatLuks2(const FlatLuks2Options& options, const Secret& data_key,
                        const Secret& passphrase);
 

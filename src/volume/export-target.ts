@@ -75,18 +75,14 @@ async function receivePassphrase(
 }
 
 async function formatLuks2(
-  context: DiskContext,
+  { addon }: DiskContext,
   sizeBytes: number,
   { file: path, pbkdf }: Luks2Export,
   dataKey: Secret,
   passphrase: Secret,
 ): Promise<ExportTarget> {
-  const { addon, locks } = context;
-  // One at a time: disks that are attached meanwhile wait for libcryptsetup.
   const file = await NewFile.create(path, (partial) =>
-    locks.run(['format of luks2'], () =>
-      addon.createFlatLuks2({ path: partial, sizeBytes, pbkdf }, dataKey, passphrase),
-    ),
+    addon.createFlatLuks2({ path: partial, sizeBytes, pbkdf }, dataKey, passphrase),
   );
   try {
     const layers = [{ path: file.partial, sizeBytes, dataKey, preallocated: false }];

@@ -4,11 +4,16 @@ import { caller, mib, outcomeOf, startState } from './state.js';
 
 const [directory = ''] = process.argv.slice(2);
 addon.hardenProcess();
-const { disks } = await startState(directory);
+const { disks, keys } = await startState(directory);
 const { volumes, images, snapshots } = disks;
 await outcomeOf(volumes.create({ name: 'db', sizeBytes: mib }, caller));
+await outcomeOf(keys.createKey({ alias: 'other' }, caller));
 process.stdout.write('ready\n');
 for (;;) {
+  await outcomeOf(images.create({ name: 'golden', volume: 'db' }, caller));
+  await outcomeOf(images.copy('golden', { name: 'copied', key: 'other' }, caller));
+  await outcomeOf(images.delete('copied', caller));
+  await outcomeOf(images.delete('golden', caller));
   await outcomeOf(snapshots.create('db@one', caller));
   await outcomeOf(volumes.clone('db', 'clone', caller));
   await outcomeOf(images.create({ name: 'base', volume: 'clone' }, caller));

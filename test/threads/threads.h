@@ -72,6 +72,8 @@ class TempDirectory {
   }
   ~TempDirectory() { std::filesystem::remove_all(path_); }
 
+  const std::string& path() const { return path_; }
+
   std::string NewFile(uint64_t size_bytes) {
     const std::string path = path_ + "/" + std::to_string(++files_);
     const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_EXCL, 0600);

@@ -5,6 +5,7 @@ import { makeInstrumented } from '../support/instrumented.js';
 
 const programs = [
   'gate',
+  'headers',
   'kernels',
   'layer_stack',
   'mapped_file',
