@@ -31,10 +31,10 @@ Status Connect(const std::string& path, UniqueFd* socket_fd) {
   UniqueFd connected(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!connected.valid()) return Status::FromErrno(errno, "make a socket");
   if (connect(connected.get(), reinterpret_cast<struct sockaddr*>(&address), sizeof address) != 0) {
-    // ECONNREFUSED: a file of another kind, or nobody listens there any more.
-    const bool is_other = errno == ECONNREFUSED || errno == EPROTOTYPE || errno == EAGAIN;
-    return is_other ? Refused("nobody gives a secret", path)
-                    : Status::FromErrno(errno, "connect to " + path);
+    const bool is_missing = errno == ENOENT || errno == EACCES || errno == EPERM;
+    // ECONNREFUSED, for instance: a file of another kind, or nobody listens there any more.
+    return is_missing ? Status::FromErrno(errno, "connect to " + path)
+                      : Refused("nobody gives a secret", path);
   }
   *socket_fd = std::move(connected);
   return Status::Ok();

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { Fault } from '../fault.js';
 
 /**
- * While `work` runs, gives `secret` to whoever connects to a socket in `directory`, where only the
- * user of the daemon can. Throws DAEMON_UNREACHABLE when there is no such directory.
+ * While `work` runs, gives `secret` to the one who connects to a socket in `directory`, where only
+ * the user of the daemon can. Throws DAEMON_UNREACHABLE when there is no such directory.
  */
 export async function offering<Result>(
   secret: Buffer,
@@ -17,6 +17,8 @@ export async function offering<Result>(
   // Not longer than the name of the API's socket by much, for the path of a socket is limited.
   const path = join(directory, `s-${randomBytes(4).toString('hex')}`);
   const server = createServer((socket) => {
+    // Now, for a command that is killed later could not.
+    server.close();
     // Who goes away before it has read everything will say so itself.
     socket.on('error', () => undefined);
     socket.end(secret);

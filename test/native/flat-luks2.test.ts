@@ -18,8 +18,9 @@ function decryptInPlace(path: string): void {
 }
 
 for (const pbkdf of ['pbkdf2', 'argon2id'] as const) {
-  t.test(`cryptsetup opens and decrypts a file with ${pbkdf}`, async (t) => {
-    const path = join(tempDirectory(t), 'file');
+  t.test(`cryptsetup takes a file with ${pbkdf}`, { timeout: 120_000 }, async (t) => {
+    const directory = tempDirectory(t);
+    const path = join(directory, 'file');
     const dataKey = addon.generateDataKey();
     await addon.createFlatLuks2({ path, sizeBytes, pbkdf }, dataKey, passphrase);
     t.equal(statSync(path).size, dataOffsetBytes + sizeBytes);
@@ -29,6 +30,9 @@ for (const pbkdf of ['pbkdf2', 'argon2id'] as const) {
     t.match(dump, /cipher: aes-xts-plain64\n\tsector: 4096 \[bytes\]/);
     t.match(dump, /\nTokens:\nDigests:\n/, 'no token');
 
+    const wrong = join(directory, 'wrong');
+    writeFileSync(wrong, 'correct horse\n');
+    t.equal(cryptsetupStatus(['open', '--test-passphrase', '--key-file', wrong, path]), 2);
     const plain = Buffer.alloc(sizeBytes, 'plain');
     const header = readFileSync(path).subarray(0, dataOffsetBytes);
     writeFileSync(path, Buffer.concat([header, encrypted(dataKey, plain)]));
@@ -36,37 +40,6 @@ for (const pbkdf of ['pbkdf2', 'argon2id'] as const) {
     t.ok(readFileSync(path).subarray(0, sizeBytes).equals(plain));
   });
 }
-
-t.test('two files have nothing in common', async (t) => {
-  const directory = tempDirectory(t);
-  const dataKey = addon.generateDataKey();
-  const uuids = ['one', 'two'].map(async (name) => {
-    const path = join(directory, name);
-    await addon.createFlatLuks2({ path, sizeBytes, pbkdf: 'pbkdf2' }, dataKey, passphrase);
-    return cryptsetup(['luksUUID', path]);
-  });
-  t.equal(new Set(await Promise.all(uuids)).size, 2, 'not even their UUID');
-});
-
-t.test('another passphrase is refused', async (t) => {
-  const directory = tempDirectory(t);
-  const path = join(directory, 'file');
-  await addon.createFlatLuks2(
-    { path, sizeBytes, pbkdf: 'pbkdf2' },
-    addon.generateDataKey(),
-    passphrase,
-  );
-  const keyFile = join(directory, 'key');
-  for (const [secret, status] of [
-    ['correct horse', 0],
-    ['correct hors', 2],
-    ['correct horse\n', 2],
-  ] as const) {
-    writeFileSync(keyFile, secret);
-    const open = ['open', '--test-passphrase', '--key-file', keyFile, path];
-    t.equal(cryptsetupStatus(open), status, JSON.stringify(secret));
-  }
-});
 
 t.test('what cannot be made leaves nothing', async (t) => {
   const directory = tempDirectory(t);

@@ -61,5 +61,6 @@ t.test('what is no socket is refused', async (t) => {
   await t.rejects(addon.receiveSecret(file), { code: 'FILE_NOT_FOUND' });
   writeFileSync(file, 'secret');
   await t.rejects(addon.receiveSecret(file), { code: 'INVALID_ARGUMENT' });
+  await t.rejects(addon.receiveSecret(`${file}/below`), { code: 'INVALID_ARGUMENT' });
   await t.rejects(addon.receiveSecret(`/${'x'.repeat(200)}`), { code: 'INVALID_ARGUMENT' });
 });
