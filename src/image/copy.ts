@@ -50,9 +50,10 @@ export async function copyImage(
         const write = (data: Buffer, at: number): Promise<void> => target.write(data, at);
         await copyDisk(deviceSource(disk), write, { wanted: 'data', call, assertGoing });
       },
-      (layer) => {
+      async (layer) => {
+        source.assertGoesOn(call);
         const record = imageRecord(context, { id, name, source: `image:${image.name}` }, layer);
-        return context.records.commit([insertLayer(layer), insertDisk(record)]);
+        await context.records.commit([insertLayer(layer), insertDisk(record)]);
       },
     );
     return id;

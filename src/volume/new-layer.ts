@@ -38,6 +38,8 @@ export async function fillNewLayer(
     });
     await fill(device, () => operation.assertGoesOn(call));
     await device.flush();
+    // That may have taken long.
+    operation.assertGoesOn(call);
     await operation.close();
     await keep(record);
     made.keep();

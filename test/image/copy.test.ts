@@ -8,6 +8,7 @@ import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { listAudit } from '../../dist/audit/audit.js';
+import { addon } from '../../dist/device/index.js';
 import type { LongCall } from '../../dist/volume/volumes.js';
 import { raw } from '../support/export-targets.js';
 import {
@@ -157,6 +158,21 @@ t.test('what ends before its time leaves nothing', { timeout: 60_000 }, async (t
     const disks = (await disabled)?.disks;
     t.match(disks, [{ disk: 'copy of image golden to other', kind: 'operation' }]);
     t.equal(fingerprint(state), before, `key ${key}: nothing is left`);
+    await keys.enableKey(key, caller);
+  }
+
+  t.teardown(() => addon.clearBlockFaults());
+  for (const key of ['old', 'new']) {
+    // The last flush takes long, and its key is lost meanwhile.
+    addon.injectBlockFault('sync', { afterCalls: 1, errno: 0, delayMs: 500 });
+    const lost = outcome({
+      onProgress: ({ doneBytes, totalBytes }) => {
+        if (doneBytes === totalBytes) setTimeout(() => void keys.disableKey(key, caller), 100);
+      },
+    });
+    t.equal(await lost, 'KEY_DISABLED', `key ${key} is lost at the end`);
+    t.equal(fingerprint(state), before, `key ${key}: nothing is left`);
+    addon.clearBlockFaults();
     await keys.enableKey(key, caller);
   }
   t.equal(await outcome({}), 'done', 'and then it can be');
