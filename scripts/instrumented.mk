@@ -35,7 +35,7 @@ THREAD_SOURCES := $(wildcard test/threads/*.cc)
 
 OBJECT = $(1:%.cc=$(OUT)/%.o)
 CORE := $(OUT)/core.a
-LIBRARIES := -lcryptsetup -lcrypto
+LIBRARIES := -lcryptsetup -lssl -lcrypto
 
 .PHONY: fuzz addon threads
 .SECONDARY:

@@ -3,15 +3,19 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "binding/arguments.h"
 #include "binding/async.h"
 #include "binding/fault.h"
 #include "binding/handles.h"
 #include "binding/registry.h"
+#include "host/tcp_socket.h"
 #include "host/unix_socket.h"
 #include "transport/nbd/server.h"
+#include "transport/tls/credentials.h"
 
 namespace keyvol {
 
@@ -31,7 +35,8 @@ class NbdServerHandle : public Napi::ObjectWrap<NbdServerHandle> {
     using Self = NbdServerHandle;
     Constructor() = Napi::Persistent(DefineClass(
         env, "NbdServer",
-        {InstanceAccessor<&Self::SocketPath>("socketPath"), InstanceMethod<&Self::Add>("add"),
+        {InstanceAccessor<&Self::SocketPath>("socketPath"),
+         InstanceAccessor<&Self::TlsPort>("tlsPort"), InstanceMethod<&Self::Add>("add"),
          InstanceMethod<&Self::Rename>("rename"), InstanceMethod<&Self::Remove>("remove"),
          InstanceMethod<&Self::Connections>("connections"),
          InstanceMethod<&Self::Disconnect>("disconnect"), InstanceMethod<&Self::EndAsync>("end")}));
@@ -40,7 +45,8 @@ class NbdServerHandle : public Napi::ObjectWrap<NbdServerHandle> {
   explicit NbdServerHandle(const Napi::CallbackInfo& info)
       : Napi::ObjectWrap<NbdServerHandle>(info),
         socket_path_(StringOf(info[0])),
-        server_(*info[1].As<Napi::External<std::shared_ptr<nbd::Server>>>().Data()) {
+        tls_port_(info[1].As<Napi::Number>().Uint32Value()),
+        server_(*info[2].As<Napi::External<std::shared_ptr<nbd::Server>>>().Data()) {
     // Served until end(), whether or not JavaScript still holds the object.
     Ref();
     // At the end of the process, requests under way must not run into a library that is being
@@ -53,6 +59,10 @@ class NbdServerHandle : public Napi::ObjectWrap<NbdServerHandle> {
  private:
   Napi::Value SocketPath(const Napi::CallbackInfo& info) {
     return Napi::String::New(info.Env(), socket_path_);
+  }
+
+  Napi::Value TlsPort(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), tls_port_);
   }
 
   Napi::Value Add(const Napi::CallbackInfo& info) {
@@ -105,19 +115,56 @@ class NbdServerHandle : public Napi::ObjectWrap<NbdServerHandle> {
   }
 
   const std::string socket_path_;
+  const uint32_t tls_port_;
   const std::shared_ptr<nbd::Server> server_;
   bool ending_ = false;
 };
 
+std::optional<std::string> GreetHere(const UniqueFd& client) {
+  return IsPeerTrusted(client) ? std::optional<std::string>("") : std::nullopt;
+}
+
+std::optional<std::string> GreetAnywhere(const UniqueFd& client) {
+  KeepAlive(client);
+  return PeerAddressOf(client);
+}
+
+struct NbdPlaces {
+  std::string socket_path;
+  std::string address;  // empty: only the socket
+  uint16_t port = 0;    // 0: any that is free; then which one it is
+  std::string tls_directory;
+};
+
+Status Serve(NbdPlaces* places, std::shared_ptr<nbd::Server>* server) {
+  std::vector<nbd::Server::Listener> listeners(places->address.empty() ? 1 : 2);
+  if (!places->address.empty()) {
+    listeners[1].greet = GreetAnywhere;
+    RETURN_IF_ERROR(tls::Credentials::Load(places->tls_directory, &listeners[1].credentials));
+    RETURN_IF_ERROR(ListenOnTcp(places->address, places->port, &listeners[1].fd));
+    RETURN_IF_ERROR(PortOf(listeners[1].fd, &places->port));
+  }
+  listeners[0].greet = GreetHere;
+  RETURN_IF_ERROR(ListenOnUnixSocket(places->socket_path, SOCK_STREAM, &listeners[0].fd));
+  return nbd::Server::Start(std::move(listeners), server);
+}
+
 Napi::Value ServeNbd(const Napi::CallbackInfo& info) {
-  const std::string path = StringOf(info[0]);
-  UniqueFd listener;
+  const Napi::Object options = info[0].As<Napi::Object>();
+  NbdPlaces places = {.socket_path = StringOf(options.Get("socketPath"))};
+  if (options.Get("tls").IsObject()) {
+    const Napi::Object tls = options.Get("tls").As<Napi::Object>();
+    places.address = StringOf(tls.Get("address"));
+    places.port = static_cast<uint16_t>(IntegerOf(tls.Get("port")));
+    places.tls_directory = StringOf(tls.Get("directory"));
+  }
   std::shared_ptr<nbd::Server> server;
-  Status status = ListenOnUnixSocket(path, SOCK_STREAM, &listener);
-  if (status.ok()) status = nbd::Server::Start(std::move(listener), IsPeerTrusted, &server);
-  if (!status.ok()) return ThrowFault(info.Env(), status);
+  if (const Status status = Serve(&places, &server); !status.ok()) {
+    return ThrowFault(info.Env(), status);
+  }
   return NbdServerHandle::Constructor().New(
-      {Napi::String::New(info.Env(), path),
+      {Napi::String::New(info.Env(), places.socket_path),
+       Napi::Number::New(info.Env(), places.port),
        Napi::External<std::shared_ptr<nbd::Server>>::New(info.Env(), &server)});
 }
 

@@ -1,5 +1,6 @@
 /** Where the daemon keeps its state and its sockets; one answer for the daemon and its clients. */
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import path from 'node:path';
 import { Fault } from '../fault.js';
 
@@ -11,6 +12,10 @@ export interface Settings {
   readonly stateDir?: string | undefined;
   readonly runtimeDir?: string | undefined;
   readonly fuseDriver?: FuseDriver | undefined;
+  /** Address and port for NBD over TLS. */
+  readonly nbdListen?: string | undefined;
+  /** The directory of its certificates or keys. */
+  readonly nbdTls?: string | undefined;
 }
 
 export interface Directories {
@@ -34,6 +39,8 @@ const fieldOfSetting = {
   state_dir: 'stateDir',
   runtime_dir: 'runtimeDir',
   fuse_driver: 'fuseDriver',
+  nbd_listen: 'nbdListen',
+  nbd_tls: 'nbdTls',
 } as const;
 
 /**
@@ -64,6 +71,18 @@ export function resolveDirectories(
 export function readConfigFile(file?: string): Settings {
   const text = readConfigText(file ?? systemConfigFile, file !== undefined);
   return text === undefined ? {} : parseConfig(text, file ?? systemConfigFile);
+}
+
+/** "192.0.2.1:10809" or "[2001:db8::1]:10809". Throws INVALID_ARGUMENT. */
+export function parseListenAddress(text: string): { address: string; port: number } {
+  const [, bracketed, plain, digits] = /^(?:\[(.+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
+  const address = bracketed ?? plain ?? '';
+  const port = Number(digits);
+  const isAddress = isIP(address) === (bracketed === undefined ? 4 : 6);
+  if (isAddress && port <= 65535) return { address, port };
+  throw new Fault('INVALID_ARGUMENT', `${text} is no numeric address with a port`, {
+    hint: 'for example 192.0.2.1:10809 or [::]:10809',
+  });
 }
 
 export function isFuseDriver(text: string): text is FuseDriver {
@@ -160,7 +179,8 @@ function textOf(field: string, value: unknown, file: string): string {
       hint: `one of ${fuseDrivers.join(', ')}`,
     });
   }
-  if (field !== 'fuse_driver' && !path.isAbsolute(value)) {
+  if (field === 'nbd_listen') parseListenAddress(value);
+  else if (field !== 'fuse_driver' && !path.isAbsolute(value)) {
     throw new Fault('INVALID_ARGUMENT', `config file ${file}: ${field} must be an absolute path`);
   }
   return value;

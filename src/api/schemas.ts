@@ -199,6 +199,7 @@ export const statusView = schemaOf<StatusView>()(
     runtime_dir: Type.String(),
     started_at: Type.String(),
     fuse_driver: oneOf('native', 'portable', 'none'),
+    nbd: Type.Array(Type.String()),
     xts_kernel: oneOf('vaes512', 'vaes256', 'aesni', 'openssl'),
     secret_memory: oneOf('memfd_secret', 'locked'),
     keys: Type.Integer(),

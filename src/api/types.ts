@@ -139,6 +139,8 @@ export interface StatusView {
   runtime_dir: string;
   started_at: string;
   fuse_driver: 'native' | 'portable' | 'none';
+  /** Where its NBD server is. */
+  nbd: string[];
   /** What does AES-256-XTS in this process. */
   xts_kernel: 'vaes512' | 'vaes256' | 'aesni' | 'openssl';
   secret_memory: 'memfd_secret' | 'locked';

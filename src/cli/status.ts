@@ -22,6 +22,7 @@ export function statusFields(status: StatusView): string {
     ['state dir', status.state_dir],
     ['runtime dir', status.runtime_dir],
     ['fuse driver', status.fuse_driver],
+    ['nbd', status.nbd.join(', ')],
     ['cipher', `aes-256-xts by ${status.xts_kernel}`],
     ['secret memory', status.secret_memory],
     ['keys', String(status.keys)],

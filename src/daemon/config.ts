@@ -9,12 +9,15 @@ import {
   type FuseDriver,
 } from '../api/directories.js';
 import { Fault } from '../fault.js';
+import { nbdOverTls, type NbdOverTls } from './nbd.js';
 
 export interface DaemonConfig extends Directories {
   /** Undefined when none was asked for: then a host without FUSE is only warned of. */
   readonly fuseDriver: FuseDriver | undefined;
   /** How long mounts are kept for a next daemon when this one dies. */
   readonly holderTimeoutSeconds: number;
+  /** Undefined: NBD for this host only. */
+  readonly nbdTls: NbdOverTls | undefined;
 }
 
 const defaultHolderTimeoutSeconds = 600;
@@ -32,6 +35,10 @@ Options:
   --fuse-driver NAME   native (default), portable or none
   --holder-timeout T   how long disks and mounts outlive a daemon that was killed, and
                        wait for the next one: 90s, 10m (default), 2h
+  --nbd-listen A:PORT  serve attached disks over NBD to other hosts, too, by TLS only:
+                       192.0.2.1:10809, [::]:10809
+  --nbd-tls DIR        for that: server-cert.pem, server-key.pem and ca-cert.pem, whose
+                       clients are let in, or keys.psk with lines NAME:HEXKEY, or both
   --config FILE        settings as JSON (/etc/keyvol/keyvold.json if it exists)
   --version, --help
 
@@ -47,6 +54,8 @@ const options = {
   'runtime-dir': { type: 'string' },
   'fuse-driver': { type: 'string' },
   'holder-timeout': { type: 'string' },
+  'nbd-listen': { type: 'string' },
+  'nbd-tls': { type: 'string' },
   config: { type: 'string' },
   version: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
@@ -63,7 +72,12 @@ export function parseCommandLine(args: readonly string[]): DaemonConfig | 'help'
     file,
   );
   const fuseDriver = driverOf(flags['fuse-driver']) ?? file.fuseDriver;
-  return { ...directories, fuseDriver, holderTimeoutSeconds: secondsOf(flags['holder-timeout']) };
+  return {
+    ...directories,
+    fuseDriver,
+    holderTimeoutSeconds: secondsOf(flags['holder-timeout']),
+    nbdTls: nbdOverTls(flags['nbd-listen'] ?? file.nbdListen, flags['nbd-tls'] ?? file.nbdTls),
+  };
 }
 
 function parseFlags(args: readonly string[]) {

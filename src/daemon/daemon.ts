@@ -20,6 +20,7 @@ import type { DaemonConfig } from './config.js';
 import { openFuse, type OpenedFuse } from './fuse.js';
 import { HealthLog } from './health-log.js';
 import { lockDirectory } from './lock.js';
+import { openNbd } from './nbd.js';
 import { refuseOwnVolume } from './own-volume.js';
 import { raiseReadAhead } from './read-ahead.js';
 import { removeStaleSocket } from './socket.js';
@@ -102,7 +103,7 @@ async function openAll(
       () => session.unmount(),
       () => session.park(),
     );
-  const nbd = addon.serveNbd(path.join(runtimeDir, 'nbd.sock'));
+  const { server: nbd, uris: nbdUris } = openNbd(addon, runtimeDir, config.nbdTls);
   closing.add(
     'nbd',
     () => nbd.end(),
@@ -124,6 +125,7 @@ async function openAll(
     daemon: controlOf(config, surroundings, {
       startedAt,
       fuse,
+      nbdUris,
       recovery,
       signs,
       xtsKernel: kernels.chosen,
@@ -280,6 +282,7 @@ function auditView({ timeMs, ...entry }: AuditEntry): AuditView {
 interface Findings {
   readonly startedAt: Date;
   readonly fuse: OpenedFuse;
+  readonly nbdUris: readonly string[];
   readonly recovery: readonly string[];
   readonly signs: VitalSigns;
   readonly xtsKernel: XtsKernel;
@@ -288,7 +291,7 @@ interface Findings {
 function controlOf(
   config: DaemonConfig,
   { version, onShutdownRequest }: DaemonSurroundings,
-  { startedAt, fuse, recovery, signs, xtsKernel }: Findings,
+  { startedAt, fuse, nbdUris, recovery, signs, xtsKernel }: Findings,
 ): DaemonControl {
   return {
     facts: () => ({
@@ -298,6 +301,7 @@ function controlOf(
       runtime_dir: config.runtimeDir,
       started_at: startedAt.toISOString(),
       fuse_driver: fuse.driver,
+      nbd: [...nbdUris],
       xts_kernel: xtsKernel,
       secret_memory: addon.secretMemoryIsHidden() ? 'memfd_secret' : 'locked',
       recovery: [...recovery],

@@ -1,5 +1,5 @@
 /** The typed face of the native addon. Sizes and offsets are bytes, as safe integers. */
-import type { FuseOptions, FuseSession, NbdServer } from './transport.js';
+import type { FuseOptions, FuseSession, NbdOptions, NbdServer } from './transport.js';
 
 /** A secret in native key memory. Never a string, never a Buffer. The creator releases it. */
 export interface Secret {
@@ -291,8 +291,8 @@ export interface Addon extends MountHost {
 
   // transport
   mountFuse(options: FuseOptions): Promise<FuseSession>;
-  /** Listens at `socketPath`, in place of what a dead process left there. */
-  serveNbd(socketPath: string): NbdServer;
+  /** Throws FILE_NOT_FOUND, KEY_FILE_INVALID, BUSY for a port that is taken, INVALID_ARGUMENT. */
+  serveNbd(options: NbdOptions): NbdServer;
   /**
    * Asks the holder at `socketPath` for something (native/transport/fuse/holder_messages.h), and
    * answers with its result. Throws what the holder met, FILE_NOT_FOUND when nobody listens there.

@@ -87,9 +87,24 @@ export interface NbdExport {
   readonly readOnly: boolean;
 }
 
+/** Where NBD is served: at `socketPath`, in place of what a dead process left there, and over TLS. */
+export interface NbdOptions {
+  readonly socketPath: string;
+  readonly tls?: {
+    /** Numeric. */
+    readonly address: string;
+    /** 0 is any that is free. */
+    readonly port: number;
+    /** With the files that native/transport/tls/credentials.h names. */
+    readonly directory: string;
+  };
+}
+
 /** An NBD server on a Unix socket of mode 0600, with one export a disk. */
 export interface NbdServer {
   readonly socketPath: string;
+  /** 0 without TLS. */
+  readonly tlsPort: number;
   /** Throws FILE_EXISTS when the name is taken. */
   add(exported: NbdExport): void;
   /** For clients to come. Throws FILE_NOT_FOUND, FILE_EXISTS. */

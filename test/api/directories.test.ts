@@ -66,6 +66,10 @@ t.test('a config file says what it means or is refused', (t) => {
     fuseDriver: 'none',
   });
   t.same(read('{}'), {});
+  t.same(read('{"nbd_listen":"[::1]:10809","nbd_tls":"/t"}'), {
+    nbdListen: '[::1]:10809',
+    nbdTls: '/t',
+  });
   const refused: [string, RegExp][] = [
     ['', /is not JSON/],
     ['[]', /does not hold a JSON object/],
@@ -74,6 +78,12 @@ t.test('a config file says what it means or is refused', (t) => {
     ['{"state_dir":7}', /state_dir must be a text$/],
     ['{"state_dir":"s"}', /state_dir must be an absolute path$/],
     ['{"fuse_driver":"fast"}', /fuse_driver is not known: fast$/],
+    ['{"nbd_tls":"tls"}', /nbd_tls must be an absolute path$/],
+    ['{"nbd_listen":"localhost:1"}', /localhost:1 is no numeric address with a port$/],
+    ['{"nbd_listen":"127.0.0.1"}', /no numeric address with a port$/],
+    ['{"nbd_listen":"127.0.0.1:65536"}', /no numeric address with a port$/],
+    ['{"nbd_listen":"::1:10809"}', /no numeric address with a port$/],
+    ['{"nbd_listen":"[127.0.0.1]:1"}', /no numeric address with a port$/],
   ];
   for (const [text, message] of refused) {
     t.throws(() => read(text), { code: 'INVALID_ARGUMENT', message }, text);

@@ -69,6 +69,7 @@ t.test(`requests for ${seconds} s, seed ${seed}`, { skip, timeout: 0 }, async (t
       runtime_dir: stateDir,
       started_at: new Date(0).toISOString(),
       fuse_driver: 'native',
+      nbd: [],
       xts_kernel: 'openssl',
       secret_memory: 'memfd_secret',
       recovery: [],

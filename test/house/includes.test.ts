@@ -7,6 +7,7 @@ import { includesOf, sourcesIn, systemIncludesOf, type Source } from './sources.
 const everythingBelowBinding = [
   'transport/fuse',
   'transport/nbd',
+  'transport/tls',
   'disk',
   'container',
   'xts',
@@ -23,7 +24,8 @@ const mayInclude: Record<string, readonly string[]> = {
   transport: [],
   'transport/fuse': ['transport', 'disk'],
   'transport/fuse/holder': ['transport/fuse', 'host'],
-  'transport/nbd': ['transport', 'disk'],
+  'transport/nbd': ['transport', 'transport/tls', 'disk'],
+  'transport/tls': ['secret'],
   // Through a container and a cipher a disk sees the secret that both take.
   disk: ['container', 'xts', 'secret'],
   container: ['secret'],

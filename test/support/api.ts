@@ -74,6 +74,7 @@ const facts = {
   runtime_dir: '/run',
   started_at: '2026-01-02T03:04:05.000Z',
   fuse_driver: 'native' as const,
+  nbd: [],
   xts_kernel: 'openssl' as const,
   secret_memory: 'memfd_secret' as const,
   recovery: [],

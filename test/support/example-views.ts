@@ -100,6 +100,7 @@ export const statusView: StatusView = {
   runtime_dir: '/run/keyvol',
   started_at: '2026-11-25T01:00:00.000Z',
   fuse_driver: 'native',
+  nbd: ['nbd+unix://?socket=/run/keyvol/nbd.sock'],
   xts_kernel: 'openssl',
   secret_memory: 'memfd_secret',
   keys: 2,

@@ -23,7 +23,7 @@ export async function serveDisk(
   const directory = tempDirectory(t);
   const device = await openStack(t, [newLayer(directory, sizeBytes)]);
   const socketPath = join(directory, 'nbd.sock');
-  const server = addon.serveNbd(socketPath);
+  const server = addon.serveNbd({ socketPath });
   t.teardown(() => server.end());
   server.add({ id: 'disk', name: 'disk', device, readOnly });
   return { server, device, directory, uri: `nbd+unix:///disk?socket=${socketPath}` };
@@ -47,6 +47,7 @@ export const optionReply = {
   metaContext: 4,
   unsupported: 0x80000001,
   invalid: 0x80000003,
+  tlsRequired: 0x80000005,
   unknown: 0x80000006,
   tooBig: 0x80000009,
 };
@@ -106,6 +107,11 @@ export class RawClient {
     });
     // "close" follows it.
     socket.on('error', () => undefined);
+  }
+
+  /** On a socket that is, or will be, connected. */
+  static on(socket: Socket): RawClient {
+    return new RawClient(socket);
   }
 
   /** Connected; nothing is said or read yet. */

@@ -137,10 +137,11 @@ void Disturb(nbd::Server& server, const std::shared_ptr<Disk>& disk, std::atomic
 int main() {
   keyvol::threads::TempDirectory directory;
   const std::string path = directory.NewFile(0);
-  UniqueFd listener;
-  MustBeOk(keyvol::ListenOnUnixSocket(path, SOCK_STREAM, &listener));
+  std::vector<nbd::Server::Listener> listeners(1);
+  listeners[0].greet = [](const UniqueFd&) { return std::string(); };
+  MustBeOk(keyvol::ListenOnUnixSocket(path, SOCK_STREAM, &listeners[0].fd));
   std::shared_ptr<nbd::Server> server;
-  MustBeOk(nbd::Server::Start(std::move(listener), keyvol::IsPeerTrusted, &server));
+  MustBeOk(nbd::Server::Start(std::move(listeners), &server));
   const std::shared_ptr<Disk> disk = std::make_shared<MemoryDisk>();
   MustBeOk(server->Add("disk", std::make_shared<const nbd::Export>("id", disk, false)));
   std::atomic<bool> ended = false;

@@ -62,7 +62,7 @@ std::string Connection::export_id() const {
 }
 
 void Connection::Negotiate(const Exports& exports) {
-  if (!Negotiation(wire_, exports).Run(&agreement_)) return End();
+  if (!Negotiation(wire_, exports, greeted_).Run(&agreement_)) return End();
   if (!events_.may_begin(agreement_.exported->id)) return End();
   negotiated_ = true;
   if (agreement_.exported->removed) return End();

@@ -20,7 +20,9 @@ namespace keyvol::nbd {
 // all of them wait the client waits, too. The threads own the connection together.
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  explicit Connection(UniqueFd fd) : wire_(std::move(fd)) {}
+  // `greeted` as in Negotiation.
+  explicit Connection(UniqueFd fd, std::optional<uint32_t> greeted = std::nullopt)
+      : wire_(std::move(fd)), greeted_(greeted) {}
 
   // What its server wants to know of it.
   struct Events {
@@ -77,6 +79,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Disk& disk() const { return *agreement_.exported->disk; }
 
   Wire wire_;
+  const std::optional<uint32_t> greeted_;
   Agreement agreement_;  // written before other threads begin
   Events events_;
   std::atomic<size_t> threads_{0};

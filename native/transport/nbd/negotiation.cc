@@ -31,10 +31,11 @@ bool Negotiation::Run(Agreement* agreement) {
 }
 
 bool Negotiation::Greet() {
-  if (!wire_.Send({BytesOf(Greeting())})) return false;
-  Big32 flags;
-  if (!wire_.ReceiveMessage(&flags)) return false;
-  if ((flags & ~uint32_t{kFixedNewstyle | kNoZeroes}) != 0) return false;
+  Big32 flags = greeted_.value_or(0);
+  if (!greeted_) {
+    if (!wire_.Send({BytesOf(Greeting())}) || !wire_.ReceiveMessage(&flags)) return false;
+  }
+  if ((flags & ~kKnownFlags) != 0) return false;
   no_zeroes_ = (flags & kNoZeroes) != 0;
   return true;
 }
@@ -65,6 +66,8 @@ Negotiation::Step Negotiation::ServeOption() {
     case kListMetaContext:
     case kSetMetaContext:
       return ServeMetaContext(option);
+    case kStartTls:
+      break;  // what comes in the clear is a Unix socket's, and below TLS there is no more of it
   }
   return Reply(header.option, kErrUnsupported, "keyvol does not have this option");
 }

@@ -3,6 +3,7 @@
 #define KEYVOL_TRANSPORT_NBD_NEGOTIATION_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,9 @@ struct Agreement {
 
 class Negotiation {
  public:
-  Negotiation(Wire& wire, const Exports& exports) : wire_(wire), exports_(exports) {}
+  // `greeted`: the client's flags, when they have been exchanged before.
+  Negotiation(Wire& wire, const Exports& exports, std::optional<uint32_t> greeted)
+      : wire_(wire), exports_(exports), greeted_(greeted) {}
 
   // False when the client went away, asked to end, or does not speak the protocol.
   bool Run(Agreement* agreement);
@@ -56,6 +59,7 @@ class Negotiation {
 
   Wire& wire_;
   const Exports& exports_;
+  const std::optional<uint32_t> greeted_;
   Agreement agreement_;
   // The export that base:allocation was agreed on for.
   std::string allocation_of_;

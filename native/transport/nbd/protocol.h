@@ -52,6 +52,7 @@ constexpr uint64_t kOptionMagic = 0x49484156454f5054;  // "IHAVEOPT"
 constexpr uint64_t kOptionReplyMagic = 0x3e889045565a9;
 constexpr uint16_t kFixedNewstyle = 1 << 0;
 constexpr uint16_t kNoZeroes = 1 << 1;
+constexpr uint32_t kKnownFlags = kFixedNewstyle | kNoZeroes;
 
 struct Greeting {
   Big64 server_magic = kServerMagic;
@@ -63,6 +64,7 @@ enum Option : uint32_t {
   kExportName = 1,
   kAbort = 2,
   kList = 3,
+  kStartTls = 5,
   kInfo = 6,
   kGo = 7,
   kStructuredReply = 8,
@@ -83,6 +85,7 @@ enum OptionReply : uint32_t {
   kMetaContext = 4,
   kErrUnsupported = (1u << 31) | 1,
   kErrInvalid = (1u << 31) | 3,
+  kErrTlsRequired = (1u << 31) | 5,
   kErrUnknown = (1u << 31) | 6,
   kErrTooBig = (1u << 31) | 9,
 };

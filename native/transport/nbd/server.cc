@@ -5,7 +5,9 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
+#include <cassert>
 #include <cerrno>
 #include <system_error>
 #include <thread>
@@ -21,6 +23,7 @@ namespace {
 // Where no connection can be taken for want of descriptors, asking again at once helps nobody.
 constexpr std::chrono::milliseconds kPauseAfterFailure(100);
 constexpr std::chrono::seconds kDepartureTimeout(30);
+constexpr std::chrono::seconds kTlsTimeout(10);
 
 bool Watch(const UniqueFd& events, int fd, uint32_t what, uint64_t key) {
   struct epoll_event event = {.events = what, .data = {.u64 = key}};
@@ -29,8 +32,9 @@ bool Watch(const UniqueFd& events, int fd, uint32_t what, uint64_t key) {
 
 }  // namespace
 
-Status Server::Start(UniqueFd listener, Filter is_welcome, std::shared_ptr<Server>* server) {
-  std::shared_ptr<Server> started(new Server(std::move(listener), std::move(is_welcome)));
+Status Server::Start(std::vector<Listener> listeners, std::shared_ptr<Server>* server) {
+  assert(listeners.size() < kStopKey);
+  std::shared_ptr<Server> started(new Server(std::move(listeners)));
   RETURN_IF_ERROR(started->Open());
   const BlockedSignals blocked;  // inherited by the threads, and by those that they start
   started->is_listening_ = true;
@@ -46,9 +50,10 @@ Status Server::Start(UniqueFd listener, Filter is_welcome, std::shared_ptr<Serve
 Status Server::Open() {
   events_ = UniqueFd(epoll_create1(EPOLL_CLOEXEC));
   stop_ = UniqueFd(eventfd(0, EFD_CLOEXEC));
-  const bool is_open = events_.valid() && stop_.valid() &&
-                       Watch(events_, listener_.get(), EPOLLIN, kListenerKey) &&
-                       Watch(events_, stop_.get(), EPOLLIN, kStopKey);
+  bool is_open = events_.valid() && stop_.valid() && Watch(events_, stop_.get(), EPOLLIN, kStopKey);
+  for (size_t i = 0; i < listeners_.size(); ++i) {
+    is_open = is_open && Watch(events_, listeners_[i].fd.get(), EPOLLIN, i);
+  }
   return is_open ? Status::Ok() : Status::FromErrno(errno, "watch for NBD clients");
 }
 
@@ -60,30 +65,78 @@ void Server::Listen() {
     const int count = epoll_wait(events_.get(), happened.data(), happened.size(), -1);
     for (int i = 0; i < count; ++i) {
       const uint64_t key = happened[i].data.u64;
-      if (key == kListenerKey) Accept();
+      if (key < kStopKey) Accept(listeners_[key]);
       if (key == kStopKey) goes_on = false;
       if (key > kStopKey) HangUp(key);
     }
   }
   // Who is about to be accepted learns that nobody will.
-  listener_.Reset();
+  listeners_.clear();
   const std::lock_guard lock(mutex_);
   is_listening_ = false;
   ended_.notify_all();
 }
 
-void Server::Accept() {
-  UniqueFd fd(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+void Server::Accept(const Listener& listener) {
+  UniqueFd fd(accept4(listener.fd.get(), nullptr, nullptr, SOCK_CLOEXEC));
   if (!fd.valid()) {
     const bool is_shortage = errno == EMFILE || errno == ENFILE || errno == ENOBUFS;
     if (is_shortage) std::this_thread::sleep_for(kPauseAfterFailure);
     return;
   }
-  if (is_welcome_(fd)) Add(std::move(fd));
+  const std::optional<std::string> peer = listener.greet(fd);
+  if (!peer) return;
+  if (listener.credentials == nullptr) return Add(std::move(fd), std::nullopt);
+  BeginTls(listener, std::move(fd), *peer);
 }
 
-void Server::Add(UniqueFd fd) {
-  const auto connection = std::make_shared<Connection>(std::move(fd));
+void Server::BeginTls(const Listener& listener, UniqueFd fd, const std::string& peer) {
+  const std::lock_guard lock(mutex_);
+  if (!MayBegin(peer)) return;
+  const uint64_t number = next_number_++;
+  fronts_.emplace(number, Front{.fd = fd.get(), .peer = peer});
+  try {
+    std::thread([self = shared_from_this(), number, fd = std::move(fd),
+                 credentials = listener.credentials]() mutable {
+      self->ServeTls(number, std::move(fd), std::move(credentials));
+    }).detach();
+  } catch (const std::system_error&) {
+    fronts_.erase(number);
+  }
+}
+
+bool Server::MayBegin(const std::string& peer) const {
+  const auto unknown = std::count_if(fronts_.begin(), fronts_.end(), [&peer](const auto& entry) {
+    return entry.second.peer == peer && !entry.second.is_known;
+  });
+  return !is_stopping_ && fronts_.size() < kMaxConnections &&
+         static_cast<size_t>(unknown) < kMaxUnknown;
+}
+
+void Server::ServeTls(uint64_t number, UniqueFd fd,
+                      std::shared_ptr<const tls::Credentials> credentials) {
+  pthread_setname_np(pthread_self(), "keyvol-nbd-tls");
+  TlsFront front(std::move(fd));
+  uint32_t flags = 0;
+  const auto deadline = std::chrono::steady_clock::now() + kTlsTimeout;
+  const bool is_known = front.Run(std::move(credentials), deadline, &flags);
+  int pair[2];
+  if (is_known && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0) {
+    UniqueFd inner(pair[1]);
+    {
+      const std::lock_guard lock(mutex_);
+      fronts_[number].is_known = true;
+    }
+    Add(UniqueFd(pair[0]), flags);
+    front.Carry(std::move(inner));
+  }
+  const std::lock_guard lock(mutex_);
+  fronts_.erase(number);
+  ended_.notify_all();
+}
+
+void Server::Add(UniqueFd fd, std::optional<uint32_t> greeted) {
+  const auto connection = std::make_shared<Connection>(std::move(fd), greeted);
   const std::lock_guard lock(mutex_);
   if (is_stopping_ || connections_.size() >= kMaxConnections) return;
   const uint64_t number = next_number_++;
@@ -152,7 +205,11 @@ bool Server::Stop(std::chrono::milliseconds timeout) {
   const uint64_t one = 1;
   static_cast<void>(!write(stop_.get(), &one, sizeof one));
   for (const auto& [number, connection] : connections_) connection->End();
-  return ended_.wait_for(lock, timeout, [this] { return connections_.empty() && !is_listening_; });
+  for (const auto& [number, front] : fronts_) {
+    if (!front.is_known) shutdown(front.fd, SHUT_RDWR);
+  }
+  return ended_.wait_for(
+      lock, timeout, [this] { return connections_.empty() && fronts_.empty() && !is_listening_; });
 }
 
 }  // namespace keyvol::nbd

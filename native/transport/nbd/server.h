@@ -8,10 +8,13 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "transport/nbd/connection.h"
 #include "transport/nbd/exports.h"
+#include "transport/nbd/tls_front.h"
 #include "unique_fd.h"
 
 namespace keyvol::nbd {
@@ -20,10 +23,16 @@ namespace keyvol::nbd {
 // time after Stop.
 class Server : public std::enable_shared_from_this<Server> {
  public:
-  using Filter = std::function<bool(const UniqueFd& connection)>;
+  // A listening stream socket, and what becomes of those who connect.
+  struct Listener {
+    UniqueFd fd;
+    // Who it is, or that it may not come in.
+    std::function<std::optional<std::string>(const UniqueFd& client)> greet;
+    // None: in the clear.
+    std::shared_ptr<const tls::Credentials> credentials;
+  };
 
-  // Serves who connects to `listener`, a listening stream socket, if `is_welcome` says so.
-  static Status Start(UniqueFd listener, Filter is_welcome, std::shared_ptr<Server>* server);
+  static Status Start(std::vector<Listener> listeners, std::shared_ptr<Server>* server);
 
   Status Add(const std::string& name, std::shared_ptr<const Export> added) {
     return exports_->Add(name, std::move(added));
@@ -42,15 +51,26 @@ class Server : public std::enable_shared_from_this<Server> {
  private:
   // More than all programs of a host need, and few enough for their threads.
   static constexpr size_t kMaxConnections = 256;
-  static constexpr uint64_t kListenerKey = 0;
-  static constexpr uint64_t kStopKey = 1;
+  // Of one peer that have not shown yet who they are.
+  static constexpr size_t kMaxUnknown = 16;
+  // Of epoll(7): the listeners' numbers come first, then this one, then those of connections.
+  static constexpr uint64_t kStopKey = 100;
 
-  Server(UniqueFd listener, Filter is_welcome)
-      : listener_(std::move(listener)), is_welcome_(std::move(is_welcome)) {}
+  // A client that speaks TLS, from its first byte to its last.
+  struct Front {
+    int fd;
+    std::string peer;
+    bool is_known = false;
+  };
+
+  explicit Server(std::vector<Listener> listeners) : listeners_(std::move(listeners)) {}
   Status Open();
   void Listen();
-  void Accept();
-  void Add(UniqueFd fd);
+  void Accept(const Listener& listener);
+  void Add(UniqueFd fd, std::optional<uint32_t> greeted);
+  void BeginTls(const Listener& listener, UniqueFd fd, const std::string& peer);
+  void ServeTls(uint64_t number, UniqueFd fd, std::shared_ptr<const tls::Credentials> credentials);
+  bool MayBegin(const std::string& peer) const;
   void Forget(uint64_t number);
   // The client is gone: what waits on its behalf need not.
   void HangUp(uint64_t number);
@@ -59,14 +79,14 @@ class Server : public std::enable_shared_from_this<Server> {
   // that are gone are still under way after a long time.
   bool AwaitDeparted(const std::string& id);
 
-  UniqueFd listener_;  // of the thread that listens
-  const Filter is_welcome_;
+  std::vector<Listener> listeners_;  // of the thread that listens
   const std::shared_ptr<Exports> exports_ = std::make_shared<Exports>();
   UniqueFd events_;
   UniqueFd stop_;
   mutable std::mutex mutex_;
   std::condition_variable ended_;
   std::map<uint64_t, std::shared_ptr<Connection>> connections_;
+  std::map<uint64_t, Front> fronts_;
   uint64_t next_number_ = kStopKey + 1;
   bool is_listening_ = false;
   bool is_stopping_ = false;

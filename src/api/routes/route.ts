@@ -16,6 +16,7 @@ export interface DaemonControl {
     | 'runtime_dir'
     | 'started_at'
     | 'fuse_driver'
+    | 'nbd'
     | 'xts_kernel'
     | 'secret_memory'
     | 'recovery'

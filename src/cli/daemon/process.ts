@@ -19,6 +19,8 @@ const answersWithinMs = 3000;
 export interface DaemonOptions {
   readonly fuseDriver?: string;
   readonly holderTimeout?: string;
+  readonly nbdListen?: string;
+  readonly nbdTls?: string;
 }
 
 /** The status of the daemon, or undefined if none answers in time. */
@@ -70,10 +72,14 @@ export function releaseHolder({ runtimeDir }: Directories): boolean {
 
 function daemonArguments({ stateDir, runtimeDir }: Directories, options: DaemonOptions): string[] {
   const main = fileURLToPath(new URL('../../daemon/main.js', import.meta.url));
-  const driver = options.fuseDriver === undefined ? [] : ['--fuse-driver', options.fuseDriver];
-  const timeout =
-    options.holderTimeout === undefined ? [] : ['--holder-timeout', options.holderTimeout];
-  return [main, '--state-dir', stateDir, '--runtime-dir', runtimeDir, ...driver, ...timeout];
+  const { fuseDriver, holderTimeout, nbdListen, nbdTls } = options;
+  const given = Object.entries({
+    '--fuse-driver': fuseDriver,
+    '--holder-timeout': holderTimeout,
+    '--nbd-listen': nbdListen,
+    '--nbd-tls': nbdTls,
+  }).flatMap(([flag, value]) => (value === undefined ? [] : [flag, value]));
+  return [main, '--state-dir', stateDir, '--runtime-dir', runtimeDir, ...given];
 }
 
 function openLog(stateDir: string): number {

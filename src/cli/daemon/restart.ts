@@ -2,7 +2,13 @@ import type { Command } from 'commander';
 import type { CliContext } from '../context.js';
 import { declare } from '../declare.js';
 import type { DaemonOptions } from './process.js';
-import { fuseDriverOption, holderTimeoutOption, startDaemon } from './start.js';
+import {
+  fuseDriverOption,
+  holderTimeoutOption,
+  nbdListenOption,
+  nbdTlsOption,
+  startDaemon,
+} from './start.js';
 import { stopDaemon } from './stop.js';
 
 export function daemonRestartCommand(cli: CliContext): Command {
@@ -13,6 +19,8 @@ export function daemonRestartCommand(cli: CliContext): Command {
   })
     .addOption(fuseDriverOption())
     .addOption(holderTimeoutOption())
+    .addOption(nbdListenOption())
+    .addOption(nbdTlsOption())
     .action(async (options: DaemonOptions) => {
       await stopDaemon(cli, true);
       await startDaemon(cli, options);

@@ -28,6 +28,8 @@ export function daemonStartCommand(cli: CliContext): Command {
     .option('--foreground', 'stay in front, with the log on this terminal')
     .addOption(fuseDriverOption())
     .addOption(holderTimeoutOption())
+    .addOption(nbdListenOption())
+    .addOption(nbdTlsOption())
     .action((options: Options) => startDaemon(cli, options));
 }
 
@@ -40,6 +42,20 @@ export function holderTimeoutOption(): Option {
   return new Option(
     '--holder-timeout <time>',
     'how long disks and mounts outlive a daemon that was killed, and wait for the next one: 90s, 10m (default), 2h',
+  );
+}
+
+export function nbdListenOption(): Option {
+  return new Option(
+    '--nbd-listen <address:port>',
+    'serve attached disks over NBD to other hosts, too, by TLS only',
+  );
+}
+
+export function nbdTlsOption(): Option {
+  return new Option(
+    '--nbd-tls <dir>',
+    'for that: server-cert.pem, server-key.pem and ca-cert.pem, or keys.psk',
   );
 }
 
