@@ -48,6 +48,7 @@ export const absolutePath = Type.String({
   description: 'an absolute path',
 });
 export const onKeyLoss = oneOf('deny', 'until-detach', 'suspend');
+const imageFormat = oneOf('raw', 'qcow2', 'vmdk', 'vhd', 'vhdx', 'vdi');
 const diskKind = oneOf('volume', 'image', 'snapshot');
 // The domain of every size is that of exact integers in JSON; the use cases narrow it.
 const wholeNumber = Type.Integer({
@@ -154,6 +155,7 @@ export const diskView = schemaOf<DiskView>()(
     key_state: Type.String(),
     created_at: Type.String(),
     source: Type.Optional(Type.String()),
+    source_sha256: Type.Optional(Type.String()),
     on_key_loss: Type.Optional(onKeyLoss),
     volume: Type.Optional(Type.String()),
     attachment: Type.Optional(attachmentView),
@@ -240,6 +242,7 @@ export const volumeCreate = schemaOf<VolumeCreate>()(
     image: Type.Optional(nameText),
     snapshot: Type.Optional(nameText),
     file: Type.Optional(absolutePath),
+    format: Type.Optional(imageFormat),
     preallocate: Type.Optional(Type.Boolean()),
     on_key_loss: Type.Optional(onKeyLoss),
   }),
@@ -260,6 +263,7 @@ export const imageCreate = schemaOf<ImageCreate>()(
     volume: Type.Optional(nameText),
     snapshot: Type.Optional(nameText),
     file: Type.Optional(absolutePath),
+    format: Type.Optional(imageFormat),
     key: Type.Optional(nameText),
   }),
 );

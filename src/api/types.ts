@@ -53,6 +53,8 @@ export interface ImpactView {
 /** Whether the kernel keeps pages of the file (`kernel`), or every read reaches keyvol. */
 export type FileCache = 'direct' | 'kernel';
 
+export type ImageFormat = 'raw' | 'qcow2' | 'vmdk' | 'vhd' | 'vhdx' | 'vdi';
+
 export type OnKeyLoss = 'deny' | 'until-detach' | 'suspend';
 
 /** How programs reach an attached disk: as a FUSE file, or as an NBD export. */
@@ -108,6 +110,8 @@ export interface DiskView {
   created_at: string;
   /** "image:debian", "snapshot:db@monday", "volume:db", "file:disk.raw"; absent for an empty one. */
   source?: string;
+  /** SHA-256 of the content it was imported with, in hexadecimal. */
+  source_sha256?: string;
   on_key_loss?: OnKeyLoss;
   /** Of a snapshot. */
   volume?: string;
@@ -205,8 +209,9 @@ export interface VolumeCreate {
   key?: string;
   image?: string;
   snapshot?: string;
-  /** Absolute path of a raw file. */
+  /** Absolute path; its format is what its name ends in (raw), unless `format` says more. */
   file?: string;
+  format?: ImageFormat;
   preallocate?: boolean;
   on_key_loss?: OnKeyLoss;
 }
@@ -216,6 +221,7 @@ export interface ImageCreate {
   volume?: string;
   snapshot?: string;
   file?: string;
+  format?: ImageFormat;
   key?: string;
 }
 

@@ -52,6 +52,14 @@ export function onKeyLossOption(): Option {
   ).choices(['deny', 'until-detach', 'suspend']);
 }
 
+/** Of a file that a disk is made from. */
+export function formatOption(): Option {
+  return new Option(
+    '--format <format>',
+    'format of the file (default: what its name ends in, else raw; never guessed from its content)',
+  ).choices(['raw', 'qcow2', 'vmdk', 'vhd', 'vhdx', 'vdi']);
+}
+
 export interface ShowOptions {
   readonly cache?: 'direct' | 'kernel';
   readonly nbd?: true;

@@ -91,6 +91,7 @@ export function diskFields(disk: DiskView): string {
     ['key state', disk.key_state],
     ['on key loss', disk.on_key_loss],
     ['source', disk.source],
+    ['source sha256', disk.source_sha256],
     ['created', localTime(disk.created_at)],
     [
       'health',

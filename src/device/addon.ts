@@ -1,4 +1,5 @@
 /** The typed face of the native addon. Sizes and offsets are bytes, as safe integers. */
+import type { ContentReader } from './content-reader.js';
 import type { FuseOptions, FuseSession, NbdOptions, NbdServer } from './transport.js';
 
 /** A secret in native key memory. Never a string, never a Buffer. The creator releases it. */
@@ -238,7 +239,7 @@ export interface BlockFault {
   readonly pathContains?: string;
 }
 
-export interface Addon extends MountHost {
+export interface Addon extends MountHost, ContentReader {
   setFaultClass(faultClass: new (code: never, message: string) => Error): void;
 
   // secret, wrap
@@ -313,14 +314,6 @@ export interface Addon extends MountHost {
    * descriptor, which stays open. Throws BUSY when another process holds it.
    */
   lockFile(path: string): number;
-  /**
-   * The first run of data of an open file at or after an offset, for holes need not be read;
-   * undefined where none is left. May end behind the file's end. Moves the descriptor's position.
-   */
-  nextData(
-    fd: number,
-    offsetBytes: number,
-  ): Promise<{ readonly startBytes: number; readonly endBytes: number } | undefined>;
   /** Becomes another program under the same process id; returns only by throwing. */
   replaceProcess(program: string, args: readonly string[], environment: readonly string[]): never;
   /**

@@ -4,6 +4,7 @@ import { Fault } from '../fault.js';
 import type { Addon } from './addon.js';
 
 export type * from './addon.js';
+export type * from './content-reader.js';
 export type * from './transport.js';
 
 // The binary has no types of its own; addon.ts is written against it and tested on it.

@@ -17,7 +17,8 @@ const existsCode: Record<DiskKind, FaultCode> = {
 
 const diskColumns = `id, kind, name, volume_id AS volumeId, top_layer_id AS topLayerId,
   key_id AS keyId, size_bytes AS sizeBytes, state, state_reason AS stateReason,
-  on_key_loss AS onKeyLoss, source, created_at_ms AS createdAtMs`;
+  on_key_loss AS onKeyLoss, source, source_sha256 AS sourceSha256,
+  created_at_ms AS createdAtMs`;
 const layerColumns = `id, parent_id AS parentId, key_id AS keyId, size_bytes AS sizeBytes,
   generation, preallocated, created_at_ms AS createdAtMs`;
 const attachmentColumns = `disk_id AS diskId, read_only AS readOnly, cache, transport, mounted_at AS mountedAt,

@@ -53,4 +53,7 @@ export const diskMigrations: readonly string[] = [
   `
   ALTER TABLE attachments ADD COLUMN transport TEXT NOT NULL DEFAULT 'fuse';
   `,
+  `
+  ALTER TABLE disks ADD COLUMN source_sha256 TEXT NOT NULL DEFAULT '';
+  `,
 ];

@@ -38,6 +38,8 @@ export interface DiskRecord {
   readonly stateReason: string;
   readonly onKeyLoss: OnKeyLoss;
   readonly source: string;
+  /** Of the content that it was imported with, in hexadecimal; empty where that is not known. */
+  readonly sourceSha256: string;
   readonly createdAtMs: number;
 }
 

@@ -35,8 +35,8 @@ export function deleteUnclaimed(layerId: string): Statement {
 export function insertDisk(disk: DiskRecord): Statement {
   return {
     sql: `INSERT INTO disks (id, kind, name, volume_id, top_layer_id, key_id, size_bytes, state,
-      state_reason, on_key_loss, source, created_at_ms)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      state_reason, on_key_loss, source, source_sha256, created_at_ms)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     params: [
       disk.id,
       disk.kind,
@@ -49,6 +49,7 @@ export function insertDisk(disk: DiskRecord): Statement {
       disk.stateReason,
       disk.onKeyLoss,
       disk.source,
+      disk.sourceSha256,
       disk.createdAtMs,
     ],
   };

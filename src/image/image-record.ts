@@ -6,6 +6,7 @@ export interface ImageNaming {
   readonly name: string;
   /** As in DiskRecord. */
   readonly source: string;
+  readonly sourceSha256?: string;
 }
 
 /** A new image over `top`, to be inserted. */
@@ -15,6 +16,7 @@ export function imageRecord(
   top: LayerRecord,
 ): DiskRecord {
   return {
+    sourceSha256: '',
     ...naming,
     kind: 'image',
     volumeId: null,

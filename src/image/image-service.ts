@@ -6,6 +6,7 @@ import type { DiskRecord } from '../disk/records.js';
 import { insertDisk, insertLayer } from '../disk/statements.js';
 import { Fault } from '../fault.js';
 import type { Caller } from '../kms/key-service.js';
+import { openSource } from '../source/open-source.js';
 import {
   assertNotAttached,
   assertNotLost,
@@ -20,8 +21,8 @@ import { lineageLock, nameLock, withDisk, type DiskContext } from '../volume/con
 import { detailsOf, detailsOfAll } from '../volume/details.js';
 import { exportDisk } from '../volume/export.js';
 import { freezeTop } from '../volume/freeze.js';
-import { keyAndRoom, keyNotChoosable } from '../volume/new-volumes.js';
-import { importRaw, openRawSource } from '../volume/raw-import.js';
+import { assertFormatOfFile, keyAndRoom, keyNotChoosable } from '../volume/new-volumes.js';
+import { importSource, noSha256 } from '../volume/import.js';
 import { removeDisk } from '../volume/removal.js';
 import { renameDisk } from '../volume/volume-service.js';
 import type {
@@ -179,7 +180,7 @@ export class ImageService implements Images {
     const context = this.#context;
     return context.locks.run([nameLock('image', image.name)], async () => {
       context.records.assertNameFree('image', image.name);
-      const source = await openRawSource(context, file);
+      const source = await openSource(context, file, image.format, call.signal);
       try {
         const room = { sizeBytes: source.diskBytes, preallocated: false };
         const key = await keyAndRoom(context, image.key, 'ims', room, caller);
@@ -188,17 +189,21 @@ export class ImageService implements Images {
           keyId: key.id,
           ...room,
         };
-        await importRaw(context, source, settings, caller, call, (layer) =>
-          context.records.commit([
-            insertLayer(layer),
-            insertDisk(
-              imageRecord(context, { id, name: image.name, source: `file:${file}` }, layer),
-            ),
-          ]),
-        );
-        return source.remarks;
+        const remarks = [...source.remarks];
+        await importSource(context, source, settings, caller, call, ({ layer, sha256 }) => {
+          if (sha256 === undefined) remarks.push(noSha256);
+          const naming = {
+            id,
+            name: image.name,
+            source: `file:${file}`,
+            sourceSha256: sha256 ?? '',
+          };
+          const record = imageRecord(context, naming, layer);
+          return context.records.commit([insertLayer(layer), insertDisk(record)]);
+        });
+        return remarks;
       } finally {
-        await source.file.close();
+        await source.close();
       }
     });
   }
@@ -227,6 +232,7 @@ function assertOneSource(image: NewImage): void {
       hint: 'give one of --volume, --snapshot and --file',
     });
   }
+  assertFormatOfFile(`image ${name}`, image);
   if (key !== undefined && file === undefined) {
     throw keyNotChoosable(`image ${name}`, volume ?? snapshot ?? '');
   }

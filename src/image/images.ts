@@ -1,5 +1,6 @@
 /** What the rest of keyvol sees of images and snapshots. */
 import type { Caller } from '../kms/key-service.js';
+import type { ImageFormat } from '../source/format.js';
 import type {
   CreatedDisk,
   DeletedDisk,
@@ -12,10 +13,12 @@ import type {
 
 export interface NewImage {
   readonly name: string;
-  /** Exactly one of `volume`, `snapshot` (V@SNAP), `file` (absolute path of a raw file). */
+  /** Exactly one of `volume`, `snapshot` (V@SNAP), `file` (absolute path). */
   readonly volume?: string;
   readonly snapshot?: string;
   readonly file?: string;
+  /** Of `file`; without it, what its name ends in. */
+  readonly format?: ImageFormat;
   /** Only with `file`; else refused with KEY_NOT_CHOOSABLE. */
   readonly key?: string;
 }

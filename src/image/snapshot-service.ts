@@ -114,6 +114,7 @@ export class SnapshotService implements Snapshots {
       stateReason: '',
       onKeyLoss: 'deny',
       source: `volume:${volume.name}`,
+      sourceSha256: '',
       createdAtMs: this.#context.clock.nowMs(),
     };
   }

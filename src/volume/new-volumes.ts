@@ -14,10 +14,11 @@ import {
 import { insertDisk, insertLayer } from '../disk/statements.js';
 import { Fault } from '../fault.js';
 import type { Caller, MasterKey } from '../kms/key-service.js';
+import { openSource } from '../source/open-source.js';
 import { assertNotLost } from './attachments.js';
 import { nameLock, withDisk, type DiskContext } from './context.js';
 import { assertDepth, freezeTop } from './freeze.js';
-import { importRaw, openRawSource } from './raw-import.js';
+import { importSource, noSha256 } from './import.js';
 import type { LongCall, NewVolume } from './volumes.js';
 
 export interface MadeVolume {
@@ -71,7 +72,7 @@ export async function cloneVolume(
       const source = `volume:${volume.name}`;
       const record = volumeRecord(
         context,
-        { id, name, source, onKeyLoss: volume.onKeyLoss },
+        { id, name, source, sourceSha256: volume.sourceSha256, onKeyLoss: volume.onKeyLoss },
         top.record,
       );
       return [insertLayer(top.record), insertDisk(record)];
@@ -93,9 +94,18 @@ function assertOneSource(volume: NewVolume): void {
       hint: 'add --size 10G, or a source',
     });
   }
+  assertFormatOfFile(`volume ${volume.name}`, volume);
   if (volume.key !== undefined && (volume.image ?? volume.snapshot) !== undefined) {
     throw keyNotChoosable(`volume ${volume.name}`, volume.image ?? volume.snapshot ?? '');
   }
+}
+
+/** Throws INVALID_ARGUMENT for a format without the file whose it is. */
+export function assertFormatOfFile(disk: string, { file, format }: Partial<NewVolume>): void {
+  if (format === undefined || file !== undefined) return;
+  throw new Fault('INVALID_ARGUMENT', `${disk} is not made from a file that could be ${format}`, {
+    hint: 'give --format with --file only',
+  });
 }
 
 /** The master key is inherited (EVS-inheritance, IMS-08). */
@@ -155,7 +165,7 @@ async function fromFile(
   caller: Caller,
   call: LongCall,
 ): Promise<MadeVolume> {
-  const source = await openRawSource(context, file);
+  const source = await openSource(context, file, volume.format, call.signal);
   try {
     const sizeBytes = volume.sizeBytes ?? source.diskBytes;
     assertNotSmaller(volume.name, sizeBytes, file, source.diskBytes);
@@ -168,13 +178,15 @@ async function fromFile(
       sizeBytes,
       preallocated,
     };
-    await importRaw(context, source, settings, caller, call, (layer) => {
-      const naming = namingOf(volume, id, `file:${file}`);
+    const remarks = [...source.remarks];
+    await importSource(context, source, settings, caller, call, ({ layer, sha256 }) => {
+      if (sha256 === undefined) remarks.push(noSha256);
+      const naming = namingOf(volume, id, `file:${file}`, sha256);
       return commitOver(context, naming, layer);
     });
-    return { id, remarks: source.remarks };
+    return { id, remarks };
   } finally {
-    await source.file.close();
+    await source.close();
   }
 }
 
@@ -206,11 +218,13 @@ interface Naming {
   readonly id: string;
   readonly name: string;
   readonly source: string;
+  readonly sourceSha256: string;
   readonly onKeyLoss: OnKeyLoss;
 }
 
-function namingOf(volume: NewVolume, id: string, source: string): Naming {
-  return { id, name: volume.name, source, onKeyLoss: volume.onKeyLoss ?? 'deny' };
+function namingOf(volume: NewVolume, id: string, source: string, sourceSha256 = ''): Naming {
+  const { name, onKeyLoss = 'deny' } = volume;
+  return { id, name, source, sourceSha256, onKeyLoss };
 }
 
 async function commitOver(context: DiskContext, naming: Naming, top: LayerRecord): Promise<void> {

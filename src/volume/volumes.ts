@@ -2,6 +2,7 @@
 import type { Pbkdf } from '../device/index.js';
 import type { DiskKind, DiskRecord, FileCache, OnKeyLoss, Transport } from '../disk/records.js';
 import type { Caller } from '../kms/key-service.js';
+import type { ImageFormat } from '../source/format.js';
 import type { DiskHealth } from './health.js';
 
 export interface HowShown {
@@ -47,10 +48,12 @@ export interface NewVolume {
   readonly sizeBytes?: number;
   /** Key name or id; refused with KEY_NOT_CHOOSABLE where the key is inherited. */
   readonly key?: string;
-  /** At most one of `image`, `snapshot` (V@SNAP), `file` (absolute path of a raw file). */
+  /** At most one of `image`, `snapshot` (V@SNAP), `file` (absolute path). */
   readonly image?: string;
   readonly snapshot?: string;
   readonly file?: string;
+  /** Of `file`; without it, what its name ends in. */
+  readonly format?: ImageFormat;
   readonly preallocate?: boolean;
   readonly onKeyLoss?: OnKeyLoss;
 }

@@ -35,6 +35,7 @@ const dbRecord: DiskRecord = {
   stateReason: '',
   onKeyLoss: 'deny',
   source: '',
+  sourceSha256: '',
   createdAtMs: Date.UTC(2026, 0, 2),
 };
 

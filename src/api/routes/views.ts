@@ -98,6 +98,7 @@ export function diskView(details: DiskDetails, keys: KeyService): DiskView {
     ...defined({
       state_reason: record.stateReason === '' ? undefined : record.stateReason,
       source: record.source === '' ? undefined : record.source,
+      source_sha256: record.sourceSha256 === '' ? undefined : record.sourceSha256,
       on_key_loss: record.kind === 'volume' ? record.onKeyLoss : undefined,
       volume: details.volumeName,
       attachment: attachmentView(details),

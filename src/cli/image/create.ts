@@ -1,13 +1,15 @@
 import { Option, type Command } from 'commander';
+import type { ImageFormat } from '../../api/types.js';
 import { Fault } from '../../fault.js';
 import { absolute, type CliContext } from '../context.js';
-import { declare, encryptionOption, refusePlain } from '../declare.js';
+import { declare, encryptionOption, formatOption, refusePlain } from '../declare.js';
 import { createdLine } from '../views.js';
 
 interface Options {
   volume?: string;
   snapshot?: string;
   file?: string;
+  format?: ImageFormat;
   key?: string;
   encryption: boolean;
 }
@@ -24,7 +26,8 @@ export function imageCreateCommand(cli: CliContext): Command {
     .argument('<name>', 'name of the new image')
     .addOption(sourceOption('--volume <volume>', 'the volume as it is now, also while in use'))
     .addOption(sourceOption('--snapshot <snapshot>', 'this VOLUME@NAME'))
-    .addOption(sourceOption('--file <path>', 'the content of this raw file'))
+    .addOption(sourceOption('--file <path>', 'the content of this file'))
+    .addOption(formatOption())
     .option('--key <key>', 'master key of an imported image (default: ims/default)')
     .addOption(encryptionOption())
     .action(async (name: string, options: Options) => {

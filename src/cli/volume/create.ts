@@ -1,7 +1,13 @@
 import { Option, type Command } from 'commander';
-import type { OnKeyLoss } from '../../api/types.js';
+import type { ImageFormat, OnKeyLoss } from '../../api/types.js';
 import { absolute, type CliContext } from '../context.js';
-import { declare, encryptionOption, onKeyLossOption, refusePlain } from '../declare.js';
+import {
+  declare,
+  encryptionOption,
+  formatOption,
+  onKeyLossOption,
+  refusePlain,
+} from '../declare.js';
 import { createdLine } from '../views.js';
 import { sizeOf } from '../values.js';
 
@@ -11,6 +17,7 @@ interface Options {
   image?: string;
   snapshot?: string;
   file?: string;
+  format?: ImageFormat;
   preallocate?: true;
   onKeyLoss?: OnKeyLoss;
   encryption: boolean;
@@ -30,7 +37,8 @@ export function volumeCreateCommand(cli: CliContext): Command {
     .option('--key <key>', 'master key of an empty or imported volume (default: evs/default)')
     .addOption(sourceOption('--image <image>', 'start as a clone of this image'))
     .addOption(sourceOption('--snapshot <snapshot>', 'start as a clone of this VOLUME@NAME'))
-    .addOption(sourceOption('--file <path>', 'start with the content of this raw file'))
+    .addOption(sourceOption('--file <path>', 'start with the content of this file'))
+    .addOption(formatOption())
     .option('--preallocate', 'take all its space on the host now')
     .addOption(onKeyLossOption())
     .addOption(encryptionOption())
