@@ -15,7 +15,7 @@ const isLast = 1;
 const isZero = 2;
 /** Of a reply that is not data. */
 const mostBytes = 1048576;
-const mostAskedBytes = 2 ** 31;
+const mostAskedBytes = 2 ** 32 - 65536;
 
 interface Pending {
   readonly offsetBytes: number;

@@ -1,4 +1,4 @@
-/** New volumes: empty, from an image or snapshot, from a raw file, and clones. All or nothing. */
+/** New volumes: empty, from an image or snapshot, from a file, and clones. All or nothing. */
 import { randomUUID } from 'node:crypto';
 import { MadeLayers } from '../disk/layers.js';
 import { fullName } from '../disk/lineage.js';

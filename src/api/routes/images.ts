@@ -16,7 +16,7 @@ export const imageRoutes: readonly Route[] = [
   route(
     'POST /images',
     {
-      summary: 'Create an image from a volume, a snapshot or a raw file',
+      summary: 'Create an image from a volume, a snapshot or a file',
       long: true,
       body: schemas.imageCreate,
       reply: schemas.createdDiskView,

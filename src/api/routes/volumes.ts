@@ -17,7 +17,7 @@ export const volumeRoutes: readonly Route[] = [
   route(
     'POST /volumes',
     {
-      summary: 'Create a volume, empty or from an image, a snapshot or a raw file',
+      summary: 'Create a volume, empty or from an image, a snapshot or a file',
       long: true,
       body: schemas.volumeCreate,
       reply: schemas.createdDiskView,

@@ -16,9 +16,9 @@ interface Options {
 
 export function imageCreateCommand(cli: CliContext): Command {
   return declare('create', {
-    description: 'make an encrypted image from a volume, a snapshot or a raw file',
+    description: 'make an encrypted image from a volume, a snapshot or a file',
     example: [
-      'keyvol image create debian --file debian-12.raw',
+      'keyvol image create debian --file debian-12.qcow2',
       'keyvol image create golden --volume web',
     ].join('\n'),
     statuses: [3, 4, 5, 6, 8, 9, 130],

@@ -25,7 +25,7 @@ interface Options {
 
 export function volumeCreateCommand(cli: CliContext): Command {
   return declare('create', {
-    description: 'make an encrypted volume: empty, or from an image, a snapshot or a raw file',
+    description: 'make an encrypted volume: empty, or from an image, a snapshot or a file',
     example: [
       'keyvol volume create db --size 10G --key app-db',
       'keyvol volume create web --image debian',
