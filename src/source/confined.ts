@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, realpathSync } from 'node:fs';
 import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import type { Addon } from '../device/index.js';
 import { Fault } from '../fault.js';
@@ -19,7 +20,7 @@ const stackBytes = 2 ** 20;
 const leastCpuSeconds = 5;
 /** Of content that is read: the slowest decompression there is is faster. */
 const bytesPerCpuSecond = 16 * 2 ** 20;
-const maxSaidBytes = 8192;
+const mostSaidBytes = 16384;
 
 export interface Confinement {
   readonly addon: Pick<Addon, 'connectedListener'>;
@@ -56,7 +57,7 @@ export async function startReader(
   { file, driver, contentBytes }: ForeignFile,
 ): Promise<ConfinedReader> {
   const args = ['--read-only', imageArgument(driver)];
-  const command = await confined('qemu-nbd', args, contentBytes);
+  const command = await confined('qemu-nbd', args, cpuSecondsFor(contentBytes));
   const path = join(runtimeDir, `i-${randomBytes(4).toString('hex')}`);
   const { listener, client } = addon.connectedListener(path);
   try {
@@ -75,14 +76,37 @@ export async function checkImage(
   signal?: AbortSignal,
 ): Promise<{ readonly status: number; readonly said: string }> {
   const args = ['check', '-q', imageArgument(driver)];
-  const child = start(await confined('qemu-img', args, contentBytes), 'pipe', 'ignore', file);
-  const said = lastWords(child);
+  const child = start(
+    await confined('qemu-img', args, cpuSecondsFor(contentBytes)),
+    'pipe',
+    'ignore',
+    file,
+  );
+  const said = wordsOf(child, child.stdout, child.stderr);
   const stop = (): void => void child.kill('SIGKILL');
   signal?.addEventListener('abort', stop);
   if (signal?.aborted === true) stop();
   const status = await statusOf(child);
   signal?.removeEventListener('abort', stop);
   return { status, said: said() };
+}
+
+/**
+ * Decompresses an open file to the child's stdout, confined as a reader is. The caller ends it with
+ * SIGKILL when it wants no more.
+ */
+export async function startDecompressor(
+  { program, debianPackage }: Decompressor,
+  file: number,
+  cpuSeconds: number,
+): Promise<ChildProcess> {
+  const command = await confined(program, ['-dc', imagePath], cpuSeconds, debianPackage);
+  return start(command, 'pipe', 'ignore', file);
+}
+
+export interface Decompressor {
+  readonly program: string;
+  readonly debianPackage: string;
 }
 
 interface Command {
@@ -93,15 +117,16 @@ interface Command {
 async function confined(
   name: string,
   args: readonly string[],
-  contentBytes: number,
+  cpuSeconds: number,
+  debianPackage = 'qemu-utils',
 ): Promise<Command> {
   const [program, bwrap, prlimit] = await Promise.all([
-    findProgram(name, 'qemu-utils'),
+    findProgram(name, debianPackage),
     findProgram('bwrap', 'bubblewrap'),
     findProgram('prlimit', 'util-linux'),
   ]);
   const walls = sandbox(program, await librariesOf(program));
-  return { program: prlimit, args: [...limits(contentBytes), bwrap, ...walls, program, ...args] };
+  return { program: prlimit, args: [...limits(cpuSeconds), bwrap, ...walls, program, ...args] };
 }
 
 function start(
@@ -114,27 +139,33 @@ function start(
   return spawn(program, args, { env, cwd: '/', stdio: [...stdio] });
 }
 
-/** What it has written last, on both of its outputs. */
-function lastWords(child: ChildProcess): () => string {
+/** What it has written first. One that does not stop to complain is ended. */
+export function wordsOf(child: ChildProcess, ...streams: (Readable | null)[]): () => string {
   let said = '';
-  for (const stream of [child.stdout, child.stderr]) {
+  let saidBytes = 0;
+  for (const stream of streams) {
     stream?.setEncoding('latin1').on('data', (text: string) => {
-      said = (said + text).slice(-maxSaidBytes);
+      saidBytes += text.length;
+      if (saidBytes > mostSaidBytes) child.kill('SIGKILL');
+      else said += text;
     });
   }
   return () => said;
 }
 
 /** 128 and more where it was killed. */
-function statusOf(child: ChildProcess): Promise<number> {
+export function statusOf(child: ChildProcess): Promise<number> {
   return new Promise((resolve) => {
     child.once('close', (code) => resolve(code ?? 128));
     child.once('error', () => resolve(128));
   });
 }
 
-function limits(contentBytes: number): string[] {
-  const cpuSeconds = leastCpuSeconds + Math.ceil(contentBytes / bytesPerCpuSecond);
+function cpuSecondsFor(contentBytes: number): number {
+  return leastCpuSeconds + Math.ceil(contentBytes / bytesPerCpuSecond);
+}
+
+function limits(cpuSeconds: number): string[] {
   const memory = [`--as=${memoryBytes}`, `--stack=${stackBytes}`];
   return [...memory, `--cpu=${cpuSeconds}`, '--fsize=0', '--core=0', '--nofile=64'];
 }
@@ -173,7 +204,7 @@ async function findProgram(name: string, debianPackage: string): Promise<string>
     );
     if (found) return path;
   }
-  throw new Fault('UNSUPPORTED', `only raw files can be imported here: there is no ${name}`, {
+  throw new Fault('UNSUPPORTED', `this file cannot be imported here: there is no ${name}`, {
     hint: `apt install ${debianPackage}`,
   });
 }
@@ -202,7 +233,7 @@ class Reader implements ConfinedReader {
   constructor(child: ChildProcess, socket: number) {
     this.#child = child;
     this.socket = socket;
-    this.said = lastWords(child);
+    this.said = wordsOf(child, child.stderr);
     this.#ended = statusOf(child);
   }
 

@@ -125,8 +125,8 @@ async function assertSound(
   const { status, said } = await checkImage(image, signal);
   if (signal?.aborted === true) throw new Fault('INTERRUPTED', 'stopped on request');
   if (soundStatuses.includes(status)) return;
-  const why = status >= 128 ? 'it takes more than it may to check it' : firstLineOf(said);
-  throw unsound(path, format, why ?? 'its tables contradict each other');
+  const silent = status >= 128 ? 'it takes too long to check' : 'its tables contradict each other';
+  throw unsound(path, format, firstLineOf(said) ?? silent);
 }
 
 /** What the program itself says is of more use than that it has ended. */

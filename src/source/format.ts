@@ -36,16 +36,37 @@ export function formatOfName(path: string): ImageFormat {
   return foreignFormats.find((format) => format === ending) ?? 'raw';
 }
 
+export const compressions = { gz: 'gzip', xz: 'xz', zst: 'zstd' } as const;
+export type Compression = (typeof compressions)[keyof typeof compressions];
+
+/** By which a file is compressed, as its name says, and its name without that. */
+export function compressionOfName(path: string): readonly [Compression | undefined, string] {
+  const dot = path.lastIndexOf('.');
+  const ending = path.slice(dot + 1).toLowerCase();
+  if (!Object.hasOwn(compressions, ending)) return [undefined, path];
+  // hasOwn says that it is one of the names.
+  return [compressions[ending as keyof typeof compressions], path.slice(0, dot)];
+}
+
+/** As assertRaw, of the first bytes. */
+export function assertRawHead(head: Buffer, path: string): void {
+  const found = marks.find(({ magic, atBytes }) => hasMagic(head, magic, atBytes));
+  if (found !== undefined) throw notRaw(path, found);
+}
+
 /**
  * Throws INVALID_ARGUMENT, which names the format, when `file` looks like an image that is not raw:
  * nobody has said that it is raw, so that it may be a mistake.
  */
 export async function assertRaw(file: FileHandle, path: string, fileBytes: number): Promise<void> {
   const found = await markOf(file, fileBytes);
-  if (found === undefined) return;
+  if (found !== undefined) throw notRaw(path, found);
+}
+
+function notRaw(path: string, found: Mark): Fault {
   const cure =
     found.format === undefined ? '' : `give --format ${found.format} if that is what it is, or `;
-  throw new Fault('INVALID_ARGUMENT', `${path} is a ${found.name} image, not a raw one`, {
+  return new Fault('INVALID_ARGUMENT', `${path} is a ${found.name} image, not a raw one`, {
     hint: `${cure}give --format raw to take its bytes as they are`,
   });
 }

@@ -1,7 +1,8 @@
 /** Opens what a disk is to be made from. */
 import { Fault } from '../fault.js';
+import { CompressedSource } from './compressed.js';
 import { ForeignSource, type ForeignHost } from './foreign.js';
-import { assertRaw, formatOfName, type ImageFormat } from './format.js';
+import { assertRaw, compressionOfName, formatOfName, type ImageFormat } from './format.js';
 import type { Addon } from '../device/index.js';
 import { assertNotOurs, openFile, sizeOf } from './open-file.js';
 import { RawSource } from './raw.js';
@@ -27,7 +28,12 @@ export async function openSource(
     await assertNotOurs(host.fuse, file, path);
     const fileBytes = await sizeOf(file, path);
     if (fileBytes === 0) throw new Fault('INVALID_SIZE', `${path} is empty`);
-    const format = given ?? formatOfName(path);
+    const [compression, inner] = compressionOfName(path);
+    const format = given ?? formatOfName(inner);
+    if (compression !== undefined) {
+      const content = { compression, inner, format, isGiven: given !== undefined };
+      return await CompressedSource.open(file, path, fileBytes, content, signal);
+    }
     if (format !== 'raw') return await ForeignSource.open(host, file, path, format, signal);
     if (given === undefined) await assertRaw(file, path, fileBytes);
     return new RawSource(host.addon, file, path, fileBytes);

@@ -66,7 +66,23 @@ function assertTables(image: ImageHeader, header: Buffer, version: number): void
   if (header.readUInt32BE(56) * clusterBytes > maxTableBytes) {
     throw image.unsound('its table of reference counts is too large');
   }
+  assertInside(image, clusterBytes, header.readBigUInt64BE(40), header.readUInt32BE(36) * 8);
+  const countsBytes = header.readUInt32BE(56) * clusterBytes;
+  assertInside(image, clusterBytes, header.readBigUInt64BE(48), countsBytes);
   if (header.readUInt32BE(60) > maxSnapshots) throw image.unsound('it has too many snapshots');
+}
+
+/** Whoever walks a table that is mostly behind the end would walk long. */
+function assertInside(
+  image: ImageHeader,
+  clusterBytes: number,
+  offsetBytes: bigint,
+  lengthBytes: number,
+): void {
+  const end = offsetBytes + BigInt(lengthBytes);
+  // The last cluster of a file may be cut off behind what it holds.
+  if (end <= BigInt(image.fileBytes + clusterBytes)) return;
+  throw image.unsound('its tables lie behind its end');
 }
 
 function snapshotRemarks(snapshots: number): string[] {

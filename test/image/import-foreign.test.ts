@@ -12,7 +12,9 @@ import { caller, fingerprint, newState, outcomeOf, type State } from '../support
 function children(): string {
   const ours = String(process.pid);
   const all = execFileSync('ps', ['-eo', 'ppid,comm'], { encoding: 'utf8' }).split('\n');
-  return all.filter((line) => line.trim().startsWith(`${ours} `) && !/ ps$/.test(line)).join(', ');
+  return all
+    .filter((line) => line.trim().startsWith(`${ours} `) && !line.endsWith(' ps'))
+    .join(', ');
 }
 
 function makeImage(state: State): string {

@@ -29,7 +29,11 @@ async function trace(directory: string, file: string, format: string): Promise<T
 
 /** Opens of the image itself, by us, and nothing of what it names. */
 function assertNothingElse(t: Test, { calls }: Traced, named: string): void {
-  t.equal(calls.filter((call) => /execve/.test(call)).length, 1, 'no program but ours was started');
+  t.equal(
+    calls.filter((call) => call.includes('execve')).length,
+    1,
+    'no program but ours was started',
+  );
   t.same(
     calls.filter((call) => call.includes(named)),
     [],
@@ -151,7 +155,7 @@ t.test('the trace would show it', { timeout: 60_000 }, async (t) => {
     'a program was started',
   );
   t.ok(
-    calls.some((call) => /openat\(AT_FDCWD, "\/image"/.test(call)),
+    calls.some((call) => call.includes('openat(AT_FDCWD, "/image"')),
     'the reader opened the image',
   );
   t.same(
