@@ -26,7 +26,9 @@ export function imageCreateCommand(cli: CliContext): Command {
     .argument('<name>', 'name of the new image')
     .addOption(sourceOption('--volume <volume>', 'the volume as it is now, also while in use'))
     .addOption(sourceOption('--snapshot <snapshot>', 'this VOLUME@NAME'))
-    .addOption(sourceOption('--file <path>', 'the content of this file'))
+    .addOption(
+      sourceOption('--file <path>', 'the content of this file; .gz, .xz, .zst are decompressed'),
+    )
     .addOption(formatOption())
     .option('--key <key>', 'master key of an imported image (default: ims/default)')
     .addOption(encryptionOption())

@@ -37,7 +37,12 @@ export function volumeCreateCommand(cli: CliContext): Command {
     .option('--key <key>', 'master key of an empty or imported volume (default: evs/default)')
     .addOption(sourceOption('--image <image>', 'start as a clone of this image'))
     .addOption(sourceOption('--snapshot <snapshot>', 'start as a clone of this VOLUME@NAME'))
-    .addOption(sourceOption('--file <path>', 'start with the content of this file'))
+    .addOption(
+      sourceOption(
+        '--file <path>',
+        'start with the content of this file; .gz, .xz, .zst are decompressed',
+      ),
+    )
     .addOption(formatOption())
     .option('--preallocate', 'take all its space on the host now')
     .addOption(onKeyLossOption())
