@@ -106,7 +106,7 @@ t.test('a disk whose bytes are an image stays what it is', { timeout: 60_000 }, 
   await snapshots.rollback('v@s', caller);
   t.equal(await seen(), wanted, 'after a snapshot');
   const out = join(state.runtimeDir, 'out.raw');
-  await volumes.export('v', { file: out, plaintext: true }, caller);
+  await volumes.export('v', { format: 'raw', file: out, plaintext: true }, caller);
   t.equal(sha256OfFile(out), wanted, 'exported');
   t.equal(await outcomeOf(images.create({ name: 'i', file: out }, caller)), 'INVALID_ARGUMENT');
   const { disk } = await images.create({ name: 'i', file: out, format: 'raw' }, caller);
