@@ -83,11 +83,17 @@ install_npm_packages() {
   modules_stamp >"$stamp_file"
 }
 
+fetch_guest_files() {
+  bash scripts/guest-files.sh ||
+    say 'note: no Linux for a virtual machine could be fetched; the test that boots one is skipped'
+}
+
 check_node
 [ -w . ] || die "$(id -un) cannot write to $PWD; run this as its owner, or clone it afresh"
 install_debian_packages
 export_node_headers
 install_npm_packages
+fetch_guest_files
 say 'building'
 npm run --silent build
 say 'ready'
