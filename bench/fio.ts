@@ -23,11 +23,11 @@ export const jobs: readonly Job[] = [
   { name: '1 MiB sequential write, depth 4', unit: 'MB/s', rw: 'write', block: '1m', depth: 4 },
 ];
 
-export interface Target {
-  readonly path: string;
-  readonly sizeBytes: number;
-  readonly direct: boolean;
-}
+export type Target = (
+  | { readonly path: string; readonly direct: boolean }
+  /** Of an NBD export. */
+  | { readonly uri: string }
+) & { readonly sizeBytes: number };
 
 export interface FioResult {
   readonly value: number;
@@ -79,8 +79,13 @@ export async function measure(
 }
 
 async function fio(shell: Shell, target: Target, ...options: string[]): Promise<string> {
-  const { path, sizeBytes, direct } = target;
-  const file = [`--filename=${path}`, `--size=${sizeBytes}`, `--direct=${direct ? 1 : 0}`];
-  const fixed = ['--name=job', '--thread', '--ioengine=libaio', '--numjobs=1', '--fallocate=none'];
-  return await shell.run('fio', ...fixed, ...file, ...options);
+  const fixed = ['--name=job', '--thread', '--numjobs=1', `--size=${target.sizeBytes}`];
+  return await shell.run('fio', ...fixed, ...placeOf(target), ...options);
+}
+
+function placeOf(target: Target): string[] {
+  if ('uri' in target) return ['--ioengine=nbd', `--uri=${target.uri}`];
+  const { path, direct } = target;
+  const file = [`--filename=${path}`, `--direct=${direct ? 1 : 0}`];
+  return ['--ioengine=libaio', '--fallocate=none', ...file];
 }

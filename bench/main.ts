@@ -7,7 +7,8 @@ import { machineFacts, versionFacts } from './machine.js';
 import { optionsOf, usage, type Options } from './options.js';
 import { installPeers } from './peers.js';
 import { printSummary, writeReport, type Report } from './report.js';
-import { Results } from './results.js';
+import { exporters, runNbd } from './nbd-suite.js';
+import { Results, suites } from './results.js';
 import { Stage, type Backing } from './stage.js';
 import { runSystems, systems } from './systems-suite.js';
 import { runXts } from './xts.js';
@@ -55,7 +56,12 @@ async function run(options: Options, stage: Stage): Promise<number> {
   // A try of the chains on one backing will do.
   const isTried = ({ name }: Backing): boolean => options.smoke && name === 'file';
   for (const backing of backings.filter((one) => wantsBacking(options.only, one))) {
-    for (const suite of [runSystems, runControl, ...(isTried(backing) ? [] : [runChains])]) {
+    for (const suite of [
+      runSystems,
+      runNbd,
+      runControl,
+      ...(isTried(backing) ? [] : [runChains]),
+    ]) {
       await suite(bench, backing);
       stage.empty(backing);
     }
@@ -78,13 +84,13 @@ async function run(options: Options, stage: Stage): Promise<number> {
   return failures.length === 0 ? 0 : 1;
 }
 
-/** Words of `--only` that name backings or systems choose those, all others choose jobs. */
+/** Words of `--only` that name backings or systems choose those; others, and suites, choose jobs. */
 function selection(only: readonly string[]): Pick<Bench, 'wantsSystem' | 'wantsJob'> {
-  const names = systems.map(({ name }) => name);
-  const chosen = names.filter((name) => only.some((word) => name.includes(word)));
-  const words = only.filter(
-    (word) => !isBackingName(word) && !names.some((name) => name.includes(word)),
-  );
+  const names = [...systems, ...exporters].map(({ name }) => name);
+  const isSystem = (word: string): boolean =>
+    !isSuite(word) && names.some((name) => name.includes(word));
+  const chosen = names.filter((name) => only.some((word) => isSystem(word) && name.includes(word)));
+  const words = only.filter((word) => !isBackingName(word) && !isSystem(word));
   return {
     wantsSystem: (name) => chosen.length === 0 || chosen.includes(name),
     wantsJob: (suite, job) =>
@@ -94,6 +100,11 @@ function selection(only: readonly string[]): Pick<Bench, 'wantsSystem' | 'wantsJ
 
 function wantsBacking(only: readonly string[], { name }: Backing): boolean {
   return only.includes(name) || !only.some(isBackingName);
+}
+
+/** `nbd`, or `nbd: 4 KiB`: also where a system's name has it. */
+function isSuite(word: string): boolean {
+  return suites.some((suite) => word === suite || word.startsWith(`${suite}:`));
 }
 
 function isBackingName(word: string): boolean {

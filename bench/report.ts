@@ -3,12 +3,11 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cpuModel, type Facts } from './machine.js';
 import { plot } from './plot.js';
-import type { Remark, Suite, Turn } from './results.js';
+import { suites, type Remark, type Turn } from './results.js';
 import { remarkList, suiteSection, table, targetTable } from './tables.js';
 import { verdicts } from './targets.js';
 
 const directory = join('bench', 'results');
-const suites: readonly Suite[] = ['raw', 'ext4', 'memory', 'control', 'chain', 'xts'];
 
 export interface Report {
   readonly date: string;
@@ -71,7 +70,7 @@ function introduction({ turns, settings, date }: Report, name: string): string {
 
 Written by \`npm run bench\`, on ${date.slice(0, 10)}. ${reached} of ${judged.length} targets are reached.
 
-All systems serve a file of ${gib} GiB of the same random data on the same backing, a tmpfs or a real file, at the same time. fio with direct I/O runs each job on each of them in turn, ${settings.rounds} rounds of ${settings.seconds} s. A figure is the median of its rounds, with the least and the most in brackets; a ratio is that of two figures of one round, and its median and spread are those of these ratios. Below a FUSE file every system uses the page cache of its backing; the plain file on a real disk does not. *pass-through* is keyvol's own FUSE transport, with as many threads, over a plain file: what is lost beside it, layers and encryption cost. CPU time is that of a system's own processes, without kernel threads and fio.
+All systems serve a file of ${gib} GiB of the same random data on the same backing, a tmpfs or a real file, at the same time. fio with direct I/O runs each job on each of them in turn, ${settings.rounds} rounds of ${settings.seconds} s. A figure is the median of its rounds, with the least and the most in brackets; a ratio is that of two figures of one round, and its median and spread are those of these ratios. Below a FUSE file every system uses the page cache of its backing; the plain file on a real disk does not. *pass-through* is keyvol's own FUSE transport, with as many threads, over a plain file: what is lost beside it, layers and encryption cost. Over NBD, nbdcopy copies the whole disk in requests of 1 MiB for as long as a round lasts, out of a file or to nowhere, and fio's own client sends small requests; nbdkit and qemu-nbd serve a LUKS1 file. CPU time is that of a system's own processes, without kernel threads and fio.
 
 The raw figures: [${name}.json](../bench/results/${name}.json). To repeat, as root: \`npm run bench\`, with 8 GiB of memory and of disk to spare, in about an hour. \`npm run bench -- --help\` lists options; \`--only WORD\` runs and prints a part.`;
 }

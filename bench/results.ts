@@ -1,6 +1,7 @@
 /** What a run found out: every turn of every job, what failed, and what was skipped. */
 
-export type Suite = 'raw' | 'ext4' | 'chain' | 'control' | 'memory' | 'xts';
+export const suites = ['raw', 'ext4', 'nbd', 'memory', 'control', 'chain', 'xts'] as const;
+export type Suite = (typeof suites)[number];
 export type Unit = 'IOPS' | 'MB/s' | 'ms' | 'MiB' | 'cycles/byte';
 
 export interface Turn {

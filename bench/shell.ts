@@ -1,7 +1,7 @@
 /** Runs other programs, and keeps what was run for the report. */
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
@@ -62,6 +62,19 @@ export class Shell {
 
   /** A program that runs until `stop`; resolves when `mountPoint` is mounted. */
   async serve(mountPoint: string, file: string, ...args: string[]): Promise<ChildProcess> {
+    return await this.#serve(() => mounted(mountPoint), file, args);
+  }
+
+  /** A program that runs until `stop`; resolves when `socket` is there. */
+  async listen(socket: string, file: string, ...args: string[]): Promise<ChildProcess> {
+    return await this.#serve(() => existsSync(socket), file, args);
+  }
+
+  async #serve(
+    isReady: () => boolean,
+    file: string,
+    args: readonly string[],
+  ): Promise<ChildProcess> {
     this.log.add(file, args);
     const stdio: 'ignore'[] = ['ignore', 'ignore'];
     const child = spawn(file, args, {
@@ -72,8 +85,8 @@ export class Shell {
     const words: Buffer[] = [];
     child.stderr?.on('data', (chunk: Buffer) => words.push(chunk));
     child.on('error', (error) => words.push(Buffer.from(error.message)));
-    const isMounted = await waitUntil(() => hasEnded(child) || mounted(mountPoint));
-    if (!isMounted || hasEnded(child)) {
+    const isServing = await waitUntil(() => hasEnded(child) || isReady());
+    if (!isServing || hasEnded(child)) {
       await stop(child);
       throw new Error(`${file} does not serve: ${Buffer.concat(words).toString().slice(-600)}`);
     }
@@ -97,7 +110,7 @@ export async function sleep(ms: number): Promise<void> {
 
 /** Jobs differ in all but the file they run on, of which the report has no use. */
 function withoutFileName(word: string): string {
-  return word.replace(/^--filename=.*/, '--filename=$DISK');
+  return word.replace(/^--(filename|uri)=.*/, '--$1=$DISK');
 }
 
 function hasEnded(child: ChildProcess): boolean {

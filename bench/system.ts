@@ -6,8 +6,6 @@ export interface Place {
   /** Where the data lies. */
   readonly directory: string;
   readonly sizeBytes: number;
-  /** Seconds do not matter for what is only tried. */
-  readonly smoke: boolean;
 }
 
 export interface RunningSystem {
@@ -26,4 +24,18 @@ export interface System {
   /** Why it cannot run here at all; a missing Debian package is no such reason. */
   whyNot(): string | undefined;
   start(place: Place): Promise<RunningSystem>;
+}
+
+export interface RunningExport {
+  /** Of an NBD export of `sizeBytes`. */
+  readonly uri: string;
+  readonly pids: readonly number[];
+  /** As of RunningSystem. */
+  end(): Promise<void>;
+}
+
+/** As System, over NBD. */
+export interface Exporter {
+  readonly name: string;
+  start(place: Place): Promise<RunningExport>;
 }

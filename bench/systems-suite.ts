@@ -51,10 +51,10 @@ async function startSystem(
     results.skips.push({ what: system.name, why });
     return undefined;
   }
-  const { sizeBytes, smoke } = options;
+  const { sizeBytes } = options;
   const directory = stage.directory(system.name.replaceAll(' ', '-'), backing.directory);
   return await results.attempt(`start of ${system.name} on ${backing.name}`, () =>
-    system.start({ stage, directory, sizeBytes, smoke }),
+    system.start({ stage, directory, sizeBytes }),
   );
 }
 

@@ -8,11 +8,15 @@ type Row = readonly string[];
 const titles: Readonly<Record<Suite, string>> = {
   raw: 'On the file itself',
   ext4: 'On a mounted ext4 over a loop device',
+  nbd: 'Over NBD, on a Unix socket',
   chain: 'Through many layers',
   control: 'Without moving data',
   memory: 'Peak memory',
   xts: 'AES-256-XTS, one thread, 128 KiB',
 };
+
+/** Suites whose subjects are systems, keyvol among them. */
+const besideOthers: readonly Suite[] = ['raw', 'ext4', 'nbd'];
 
 export function table(head: Row, rows: readonly Row[]): string {
   const line = (cells: Row): string => `| ${cells.join(' | ')} |`;
@@ -33,7 +37,7 @@ export function suiteSection(turns: readonly Turn[], suite: Suite): string {
   const parts = distinct(mine, 'backing').map((backing) => {
     const here = choose(mine, { backing });
     const place = backing === '' ? [] : [`On ${backing === 'RAM' ? 'RAM' : 'a real file'}:`, ''];
-    const ratios = suite === 'raw' || suite === 'ext4' ? ratioPart(here) : [];
+    const ratios = besideOthers.includes(suite) ? ratioPart(here) : [];
     return [...place, figureTable(here), ...ratios, ...cpuPart(here)].join('\n');
   });
   return parts.length === 0 ? '' : [`## ${titles[suite]}`, ...parts].join('\n\n');

@@ -1,6 +1,7 @@
 /** What keyvol is to reach beside others, each measured in one run on one machine. */
 import { attachJob, attachMemoryJob } from './chain.js';
 import { jobs, type Job } from './fio.js';
+import { nbdJobs } from './nbd-suite.js';
 import type { Turn } from './results.js';
 import { choose, distinct, ratioOf, spreadOf, type Choice, type Spread } from './statistics.js';
 import { xtsJob } from './xts.js';
@@ -49,6 +50,17 @@ function besideSystem(suite: 'raw' | 'ext4', beside: string, limits: Limits): Go
     const what = suite === 'ext4' ? `ext4: ${job.name}` : job.name;
     return [{ what, beside, ours, theirs, atLeast }];
   });
+}
+
+/** Whole copies, and small requests, where the better of the others counts: both. */
+function overNbd(beside: string, copies: number): Goal[] {
+  return nbdJobs.map(({ name: job, isCopy }) => ({
+    what: `NBD: ${job}`,
+    beside,
+    ours: { suite: 'nbd', job, subject: 'keyvol' },
+    theirs: { suite: 'nbd', job, subject: beside },
+    atLeast: isCopy ? copies : 1.5,
+  }));
 }
 
 /** Time through many layers over time through one: the inverse of their speeds. */
@@ -115,6 +127,8 @@ export function verdicts(turns: readonly Turn[]): Verdict[] {
     ...besideSystem('raw', 'pass-through', besidePassThrough),
     ...besideSystem('raw', 'gocryptfs', () => 3),
     ...besideSystem('ext4', 'pass-through', () => 0.8),
+    ...overNbd('nbdkit luks', 2),
+    ...overNbd('qemu-nbd', 4),
     ...throughLayers(),
     ...attachGoals,
     ...xtsGoals(kernels.find((name) => name.startsWith('keyvol')) ?? ''),

@@ -2,25 +2,27 @@
 import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stop, type Shell } from '../shell.js';
-import type { System } from '../system.js';
+import type { Place, System } from '../system.js';
 
 const cipher = 'cipher-alg=aes-256,cipher-mode=xts,ivgen-alg=plain64';
+
+export interface LuksFile {
+  readonly image: string;
+  /** The file that holds its passphrase. */
+  readonly passphrase: string;
+  /** What tells a QEMU program of the passphrase, as the secret `s`. */
+  readonly object: readonly string[];
+}
 
 export const qemu: System = {
   name: 'QEMU LUKS',
   takesFilesystem: true,
   whyNot: () => undefined,
-  async start({ stage, directory, sizeBytes, smoke }) {
-    const image = join(directory, 'disk.luks');
-    const secret = join(directory, 'passphrase');
+  async start(place) {
+    const { stage } = place;
+    const { image, object } = await makeLuksFile(place);
     const exported = join(stage.directory('qemu'), 'disk');
-    writeFileSync(secret, 'a-test-passphrase', { mode: 0o600 });
     closeSync(openSync(exported, 'w'));
-    const object = ['--object', `secret,id=s,file=${secret}`];
-    // How long a guess of the passphrase takes; no matter for speed afterwards.
-    const format = `key-secret=s,${cipher},iter-time=${smoke ? 20 : 2000}`;
-    const create = [...object, '-f', 'luks', '-o', format, image, String(sizeBytes)];
-    await createImage(stage.shell, create);
     const daemon = await stage.shell.serve(
       exported,
       'qemu-storage-daemon',
@@ -36,6 +38,20 @@ export const qemu: System = {
     };
   },
 };
+
+/** A LUKS1 file of QEMU's, which nbdkit reads as well. */
+export async function makeLuksFile({ stage, directory, sizeBytes }: Place): Promise<LuksFile> {
+  const image = join(directory, 'disk.luks');
+  const passphrase = join(directory, 'passphrase');
+  writeFileSync(passphrase, 'a-test-passphrase', { mode: 0o600 });
+  const object = ['--object', `secret,id=s,file=${passphrase}`];
+  // How long a guess of the passphrase takes. Short, for nbdkit makes one for each connection,
+  // which is not what is measured.
+  const format = `key-secret=s,${cipher},iter-time=20`;
+  const create = [...object, '-f', 'luks', '-o', format, image, String(sizeBytes)];
+  await createImage(stage.shell, create);
+  return { image, passphrase, object };
+}
 
 /**
  * QEMU 7.2 measures how fast the processor hashes, and gives up when the kernel's accounting shows

@@ -42,6 +42,23 @@ t.test('a target is judged by the median of its ratios', (t) => {
   t.end();
 });
 
+t.test('over NBD each of the others is to be left behind', (t) => {
+  const copies = (subject: string, value: number): Turn => ({
+    ...{ suite: 'nbd', backing: 'RAM', job: 'copy, 1 MiB reads', unit: 'MB/s' },
+    ...{ subject, round: 0, value },
+  });
+  const measured = [copies('keyvol', 900), copies('nbdkit luks', 450), copies('qemu-nbd', 300)];
+  t.same(
+    verdicts(measured).map(({ beside, target, reached }) => [beside, target, reached]),
+    [
+      ['nbdkit luks', '≥ 2', true],
+      ['qemu-nbd', '≥ 4', false],
+    ],
+  );
+  t.match(suiteSection(measured, 'nbd'), '| copy, 1 MiB reads | 2.000 | 3.000 |');
+  t.end();
+});
+
 t.test('tables and plot show every system', (t) => {
   const measured = [...turns('keyvol', 800, 900), ...turns('QEMU LUKS', 100, 100)];
   const section = suiteSection(measured, 'raw');

@@ -23,6 +23,13 @@ const jobs = [
   '1 MiB sequential read, depth 4',
   '1 MiB sequential write, depth 4',
 ];
+const servers = ['keyvol', 'nbdkit luks', 'qemu-nbd'];
+const nbdJobs = [
+  'copy, 1 MiB reads',
+  'copy, 1 MiB writes',
+  '4 KiB random read, depth 16',
+  '4 KiB random write, depth 16',
+];
 const layers = ['1 layer', '8 layers', '32 layers'];
 
 function whyNot(): string | false {
@@ -66,6 +73,9 @@ t.test('a smoke run of the benchmark', { skip: whyNot() }, async (t) => {
   }
   for (const system of withFilesystem) {
     for (const job of jobs.slice(-2)) expect('ext4', job, system);
+  }
+  for (const server of servers) {
+    for (const job of nbdJobs) expect('nbd', job, server);
   }
   for (const layer of layers) expect('chain', '1 MiB sequential read, depth 4', layer);
   for (const verb of ['create a', 'clone an attached', 'image of an attached']) {
