@@ -2,11 +2,12 @@
 import { once } from 'node:events';
 import { createConnection, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { addon, type Device, type NbdServer } from '../../dist/device/index.js';
+import { addon, type Device, type DeviceLayer, type NbdServer } from '../../dist/device/index.js';
 import { MIB, newLayer, openStack } from './layers.js';
 import { tempDirectory, type Teardown } from './temp.js';
 
 export interface Served {
+  readonly layer: DeviceLayer;
   readonly server: NbdServer;
   readonly device: Device;
   readonly directory: string;
@@ -21,12 +22,13 @@ export async function serveDisk(
   readOnly = false,
 ): Promise<Served> {
   const directory = tempDirectory(t);
-  const device = await openStack(t, [newLayer(directory, sizeBytes)]);
+  const layer = newLayer(directory, sizeBytes);
+  const device = await openStack(t, [layer]);
   const socketPath = join(directory, 'nbd.sock');
   const server = addon.serveNbd({ socketPath });
   t.teardown(() => server.end());
   server.add({ id: 'disk', name: 'disk', device, readOnly });
-  return { server, device, directory, uri: `nbd+unix:///disk?socket=${socketPath}` };
+  return { server, device, layer, directory, uri: `nbd+unix:///disk?socket=${socketPath}` };
 }
 
 export const option = {

@@ -20,9 +20,6 @@ size_t ThreadsPerConnection() {
   return std::clamp<size_t>(std::thread::hardware_concurrency(), 2, 8);
 }
 
-// What a thread holds, and so the largest chunk of an answer. Longer requests go through in pieces.
-constexpr size_t kBufferBytes = 262144;
-
 }  // namespace
 
 Status Connection::Start(std::shared_ptr<const Exports> exports, Events events) {
@@ -78,6 +75,7 @@ void Connection::Serve() {
   const WaitingForSpace waiting_for_space;
   IoBuffer buffer;
   if (!IoBuffer::Allocate(kBufferBytes, &buffer).ok()) return End();
+  size_t most_together = kMostTogether;
   while (true) {
     std::unique_lock receiving(receive_mutex_);
     // What came before an End, and was not taken, is not served any more.
@@ -86,7 +84,11 @@ void Connection::Serve() {
     is_at_end_ = !TakeRequest(&request);
     // What was taken before is still answered, by the other threads.
     if (is_at_end_) break;
-    ServeRequest(request, receiving, buffer.bytes());
+    if (IsSmall(request.header)) {
+      ServeTogether(request, receiving, buffer.bytes(), &most_together);
+    } else {
+      ServeRequest(request, receiving, buffer.bytes());
+    }
   }
 }
 

@@ -52,10 +52,31 @@ class Connection : public std::enable_shared_from_this<Connection> {
     uint16_t flags = 0;
   };
 
+  // What a thread holds, and so the largest chunk of an answer. Longer requests go in pieces.
+  static constexpr size_t kBufferBytes = 262144;
+  // A small request has its share of the buffer. Not all that a client keeps under way: other
+  // threads want some, too.
+  static constexpr size_t kMostTogether = 8;
+  static constexpr size_t kSmallBytes = kBufferBytes / kMostTogether;
+  static std::span<std::byte> SlotOf(std::span<std::byte> buffer, size_t index,
+                                     const Request& request) {
+    return buffer.subspan(index * kSmallBytes, request.length_bytes);
+  }
+
+  class Answers;
+
   void Negotiate(const Exports& exports);
   bool StartThread(std::function<void()> body);
   void Serve();
   bool TakeRequest(Request* request);
+  // Small plain reads and writes, `first` and those that have come after it, up to `*most`: served
+  // one after the other, and answered together. Where that takes long the next time it is one.
+  void ServeTogether(const Request& first, std::unique_lock<std::mutex>& receiving,
+                     std::span<std::byte> buffer, size_t* most);
+  bool TakeTogether(std::span<std::byte> buffer, std::span<Request> requests, size_t* count);
+  // False when it would have to wait: then it is not answered.
+  bool ServeSmall(const Request& request, std::span<std::byte> data, Answers& answers);
+  static bool IsSmall(const RequestHeader& header);
   void ServeRequest(const Request& request, std::unique_lock<std::mutex>& receiving,
                     std::span<std::byte> buffer);
   void ServeWrite(const Request& request, std::unique_lock<std::mutex>& receiving,

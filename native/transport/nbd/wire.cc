@@ -52,7 +52,7 @@ size_t Wire::ReceiveSome(std::span<std::byte> out) {
   return received < 0 ? 0 : static_cast<size_t>(received);
 }
 
-bool Wire::Send(std::initializer_list<std::span<const std::byte>> parts) {
+bool Wire::Send(std::span<const std::span<const std::byte>> parts) {
   assert(parts.size() <= kMaxParts);
   std::array<struct iovec, kMaxParts> vectors;
   size_t count = 0;

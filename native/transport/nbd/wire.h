@@ -29,18 +29,26 @@ class Wire {
   bool ReceiveMessage(Message* message) {
     return Receive(std::as_writable_bytes(std::span(message, 1)));
   }
+  // What has come already, and is taken by the next Receive.
+  std::span<const std::byte> ahead() const {
+    return std::span(ahead_).subspan(ahead_first_, ahead_end_ - ahead_first_);
+  }
   // Takes what nobody wants to see.
   bool Skip(uint64_t length_bytes);
 
-  // Up to four parts, one after the other.
-  bool Send(std::initializer_list<std::span<const std::byte>> parts);
+  // Up to kMaxParts, one after the other.
+  bool Send(std::span<const std::span<const std::byte>> parts);
+  bool Send(std::initializer_list<std::span<const std::byte>> parts) {
+    return Send(std::span(parts.begin(), parts.size()));
+  }
 
   // Both sides see the end; safe from any thread.
   void ShutDown();
   int fd() const { return fd_.get(); }
 
+  static constexpr size_t kMaxParts = 16;
+
  private:
-  static constexpr size_t kMaxParts = 4;
   // Many small requests in one receive; small, for it holds plaintext until the next one.
   static constexpr size_t kAheadBytes = 65536;
 
