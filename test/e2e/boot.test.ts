@@ -39,10 +39,8 @@ t.test(
     const raw = await makeGuestDisk(made);
     const qcow2 = join(world.directory, 'linux.qcow2');
     await must('qemu-img', 'convert', '-f', 'raw', '-O', 'qcow2', raw, qcow2);
-    const source = join(world.directory, 'linux.raw');
-    await must('qemu-img', 'convert', '-f', 'qcow2', '-O', 'raw', qcow2, source);
 
-    await world.keyvol('image', 'create', 'linux', '--file', source);
+    await world.keyvol('image', 'create', 'linux', '--file', qcow2);
     await world.keyvol('volume', 'create', 'web', '--image', 'linux');
     await world.keyvol('volume', 'create', 'db', '--image', 'linux');
 
