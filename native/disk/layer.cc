@@ -12,6 +12,7 @@ namespace keyvol {
 
 namespace {
 
+constexpr uint64_t kGroupBytes = kGroupSectors * kSectorBytes;
 constexpr uint64_t kZeroRunBytes = 64 * 1024;
 alignas(kSectorBytes) constexpr std::byte kZeroRun[kZeroRunBytes] = {};
 
@@ -202,9 +203,23 @@ void Layer::LearnGroups(uint64_t first_group, uint64_t end_group) {
     const uint64_t last_end =
         std::min((hole_bytes - kDataOffsetBytes + kSectorBytes - 1) / kSectorBytes, end);
     map_.MarkPresent(first, last_end - first);
+    if (last_end == end) TakeForData(end_group, hole_bytes);
     sector = last_end;
   }
   for (uint64_t group = first_group; group < end_group; ++group) map_.MarkKnown(group);
+}
+
+// Some filesystems walk through all of a run of data to tell where it ends, which must not be asked
+// again for each group of it. A group that is taken to be worth looking into as a whole needs no
+// lock: at worst it costs a look.
+void Layer::TakeForData(uint64_t first_group, uint64_t hole_bytes) {
+  const uint64_t end_group = std::min((hole_bytes - kDataOffsetBytes) / kGroupBytes,
+                                      (first_group / kChunkGroups + 1) * kChunkGroups);
+  for (uint64_t group = first_group; group < end_group; ++group) {
+    if (Knows(group)) continue;
+    map_.MarkPresent(group * kGroupSectors, kGroupSectors);
+    map_.MarkKnown(group);
+  }
 }
 
 }  // namespace keyvol

@@ -88,6 +88,7 @@ class Layer {
   void LearnAbsentChunks(uint64_t first_chunk, uint64_t end_chunk);
   void Learn(uint64_t group);
   void LearnGroups(uint64_t first_group, uint64_t end_group);
+  void TakeForData(uint64_t first_group, uint64_t hole_bytes);
   Status WriteRawZeros(uint64_t first_sector, uint64_t sectors);
 
   const bool preallocated_;

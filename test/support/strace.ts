@@ -1,7 +1,9 @@
 /** strace on a running process, for the faults and delays that it injects. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdir, readFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { sleep } from './world.js';
 
 const patienceMs = 1000;
@@ -19,10 +21,32 @@ export async function traceProcess(pid: number, inject: string, path?: string): 
   const [call = ''] = inject.split(':');
   const options = ['-e', `trace=${call}`, '-e', `inject=${inject}`];
   if (path !== undefined) options.push('-P', path);
-  const target = ['-f', '-qq', '-o', '/dev/null', '-p', String(pid)];
+  return attach(pid, [...options, '-o', '/dev/null']);
+}
+
+/** The system calls of this name that the process makes during `work`, as strace writes them. */
+export async function callsDuring(
+  pid: number,
+  call: string,
+  work: () => Promise<unknown>,
+): Promise<string[]> {
+  const directory = await mkdtemp(join(tmpdir(), 'keyvol-strace-'));
+  const output = join(directory, 'calls');
+  try {
+    const tracing = await attach(pid, ['-e', `trace=${call}`, '-o', output]);
+    await work().finally(tracing.end);
+    const lines = (await readFile(output, 'utf8')).split('\n');
+    return lines.filter((line) => line.includes(`${call}(`));
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+}
+
+async function attach(pid: number, options: readonly string[]): Promise<Tracing> {
+  const target = ['-f', '-qq', '-p', String(pid)];
   const strace = spawn('strace', [...options, ...target], { stdio: 'ignore' });
   while (!(await isTraced(pid))) {
-    if (strace.exitCode !== null) throw new Error(`strace cannot inject ${inject}`);
+    if (strace.exitCode !== null) throw new Error(`strace refuses ${options.join(' ')}`);
     await sleep(20);
   }
   const end = async (): Promise<void> => {
