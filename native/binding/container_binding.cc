@@ -96,6 +96,38 @@ Napi::Value VerifyContainerKeyBinding(const Napi::CallbackInfo& info) {
   return RunOnThread(info.Env(), [path, key] { return VerifyContainerKey(path, *key); });
 }
 
+const char* TextOf(CopyState state) {
+  if (state == CopyState::kGood) return "good";
+  return state == CopyState::kDamaged ? "damaged" : "outdated";
+}
+
+Napi::Value CheckObject(Napi::Env env, const HeaderCheck& check) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("header", HeaderObject(env, check.header));
+  object.Set("first", TextOf(check.first));
+  object.Set("second", TextOf(check.second));
+  object.Set("copiesDiffer", check.copies_differ);
+  if (check.stray_offset_bytes.has_value()) {
+    object.Set("strayOffsetBytes", static_cast<double>(*check.stray_offset_bytes));
+  }
+  return object;
+}
+
+Napi::Value CheckContainerHeaderBinding(const Napi::CallbackInfo& info) {
+  std::string path;
+  THROW_IF_ERROR(info.Env(), PathArgument(info[0], "the container path", &path));
+  auto check = std::make_shared<HeaderCheck>();
+  return RunOnThread(
+      info.Env(), [path, check] { return CheckContainerHeader(path, check.get()); },
+      [check](Napi::Env env) { return CheckObject(env, *check); });
+}
+
+Napi::Value RepairContainerHeaderBinding(const Napi::CallbackInfo& info) {
+  std::string path;
+  THROW_IF_ERROR(info.Env(), PathArgument(info[0], "the container path", &path));
+  return RunOnThread(info.Env(), [path] { return RepairContainerHeader(path); });
+}
+
 Status OperationArgument(const Napi::Value& value, BlockOp* op) {
   constexpr std::pair<const char*, BlockOp> kOperations[] = {
       {"read", BlockOp::kRead},
@@ -157,6 +189,8 @@ void InitContainerBinding(Napi::Env env, Napi::Object exports) {
   exports.Set("createFlatLuks2", Napi::Function::New(env, CreateFlatLuks2Binding));
   exports.Set("readContainerHeader", Napi::Function::New(env, ReadContainerHeaderBinding));
   exports.Set("verifyContainerKey", Napi::Function::New(env, VerifyContainerKeyBinding));
+  exports.Set("checkContainerHeader", Napi::Function::New(env, CheckContainerHeaderBinding));
+  exports.Set("repairContainerHeader", Napi::Function::New(env, RepairContainerHeaderBinding));
   exports.Set("injectBlockFault", Napi::Function::New(env, InjectBlockFaultBinding));
   exports.Set("clearBlockFaults", Napi::Function::New(env, ClearBlockFaultsBinding));
 }

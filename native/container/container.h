@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "secret/secret.h"
@@ -33,6 +34,20 @@ struct ContainerHeader {
   int damaged_copies = 0;  // 1: one of the two header copies is bad; only `check --repair` mends it
 };
 
+// One of the two copies of a header. Good: of our layout, with a right checksum, what libcryptsetup
+// takes, and not older than the other copy. Outdated: older, as a crash between two writes leaves
+// it.
+enum class CopyState { kGood, kDamaged, kOutdated };
+
+// What opening does not care about, but a check tells.
+struct HeaderCheck {
+  ContainerHeader header;
+  CopyState first = CopyState::kGood;
+  CopyState second = CopyState::kGood;
+  bool copies_differ = false;                  // both are good, but say different things
+  std::optional<uint64_t> stray_offset_bytes;  // of the first byte that is not zero in unused space
+};
+
 // Makes the file, fsyncs it and its directory. On any failure nothing is left behind.
 // kInvalidArgument for a key that is no data key, or a token whose context names another layer or
 // size than the options.
@@ -47,6 +62,14 @@ Status ReadContainerHeader(const std::string& path, ContainerHeader* header);
 
 // kIntegrity when the key is not the volume key of the header's digest. Never writes to the file.
 Status VerifyContainerKey(const std::string& path, const Secret& data_key);
+
+// As ReadContainerHeader.
+Status CheckContainerHeader(const std::string& path, HeaderCheck* check);
+
+// Writes anew the copy that is not good, as libcryptsetup makes it from the good one, which is not
+// touched, and makes it durable. Does nothing where both are good. As ReadContainerHeader where
+// none is; kBusy when the header changes meanwhile; kIo when it is not mended afterwards.
+Status RepairContainerHeader(const std::string& path);
 
 }  // namespace keyvol
 

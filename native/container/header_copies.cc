@@ -20,6 +20,8 @@ constexpr size_t kHeaderSizeOffset = 8;
 constexpr size_t kSequenceOffset = 16;
 constexpr size_t kChecksumNameOffset = 72;
 constexpr size_t kChecksumNameBytes = 32;
+constexpr size_t kSaltOffset = 104;
+constexpr size_t kSaltBytes = 64;
 constexpr size_t kHeaderOffsetOffset = 256;
 constexpr size_t kChecksumOffset = 448;
 constexpr size_t kChecksumBytes = 64;
@@ -58,8 +60,11 @@ bool ChecksumMatches(Bytes copy) {
       1) {
     return false;
   }
-  return TextAt(copy, kChecksumOffset, kSha256Bytes) ==
-         std::string_view(reinterpret_cast<const char*>(digest.data()), digest.size());
+  // What the field has room for behind it is zeros: nothing else would see a flipped bit there.
+  std::array<char, kChecksumBytes> expected{};
+  std::copy(digest.begin(), digest.end(), expected.begin());
+  return TextAt(copy, kChecksumOffset, kChecksumBytes) ==
+         std::string_view(expected.data(), expected.size());
 }
 
 bool IsGood(Bytes copy, std::string_view magic, uint64_t offset) {
@@ -70,11 +75,11 @@ bool IsGood(Bytes copy, std::string_view magic, uint64_t offset) {
 }
 
 // A crash between the writes of the two copies leaves one that is right but out of date.
-void DropOlder(Bytes first, Bytes second, HeaderCopies* copies) {
+void MarkOlder(Bytes first, Bytes second, HeaderCopies* copies) {
   const uint64_t first_sequence = BigEndian(first, kSequenceOffset, 8);
   const uint64_t second_sequence = BigEndian(second, kSequenceOffset, 8);
-  copies->first_good = first_sequence >= second_sequence;
-  copies->second_good = second_sequence >= first_sequence;
+  if (first_sequence < second_sequence) copies->first = CopyState::kOutdated;
+  if (second_sequence < first_sequence) copies->second = CopyState::kOutdated;
 }
 
 const char* WhatItSeemsToBe(Bytes first, Bytes second) {
@@ -88,6 +93,17 @@ const char* WhatItSeemsToBe(Bytes first, Bytes second) {
   return "has two damaged headers";
 }
 
+// What a copy has of its own as zeros.
+std::array<std::byte, kHeaderCopyBytes> Shared(Bytes copy) {
+  std::array<std::byte, kHeaderCopyBytes> shared;
+  std::copy(copy.begin(), copy.end(), shared.begin());
+  std::fill_n(shared.begin(), kFirstMagic.size(), std::byte{0});
+  std::fill_n(shared.begin() + kSaltOffset, kSaltBytes, std::byte{0});
+  std::fill_n(shared.begin() + kHeaderOffsetOffset, sizeof(uint64_t), std::byte{0});
+  std::fill_n(shared.begin() + kChecksumOffset, kChecksumBytes, std::byte{0});
+  return shared;
+}
+
 }  // namespace
 
 Status InspectHeaderCopies(std::span<const std::byte> header, const std::string& path,
@@ -95,11 +111,19 @@ Status InspectHeaderCopies(std::span<const std::byte> header, const std::string&
   assert(header.size() >= 2 * kHeaderCopyBytes);
   const Bytes first = header.first(kHeaderCopyBytes);
   const Bytes second = header.subspan(kHeaderCopyBytes, kHeaderCopyBytes);
-  copies->first_good = IsGood(first, kFirstMagic, 0);
-  copies->second_good = IsGood(second, kSecondMagic, kHeaderCopyBytes);
-  if (copies->first_good && copies->second_good) DropOlder(first, second, copies);
-  if (copies->first_good || copies->second_good) return Status::Ok();
+  const bool first_good = IsGood(first, kFirstMagic, 0);
+  const bool second_good = IsGood(second, kSecondMagic, kHeaderCopyBytes);
+  if (first_good) copies->first = CopyState::kGood;
+  if (second_good) copies->second = CopyState::kGood;
+  if (first_good && second_good) MarkOlder(first, second, copies);
+  if (first_good || second_good) return Status::Ok();
   return Status::Error(Code::kHeaderInvalid, path + " " + WhatItSeemsToBe(first, second));
+}
+
+bool SameHeader(std::span<const std::byte> header) {
+  assert(header.size() >= 2 * kHeaderCopyBytes);
+  return Shared(header.first(kHeaderCopyBytes)) ==
+         Shared(header.subspan(kHeaderCopyBytes, kHeaderCopyBytes));
 }
 
 }  // namespace keyvol

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 
+#include "container/container.h"
 #include "status.h"
 
 namespace keyvol {
@@ -15,16 +16,18 @@ namespace keyvol {
 // One copy: the binary header of 4096 bytes and its JSON. The second one follows the first.
 inline constexpr size_t kHeaderCopyBytes = 16384;
 
-// Good: of our layout, with a right checksum, and not older than the other copy.
 struct HeaderCopies {
-  bool first_good = false;
-  bool second_good = false;
+  CopyState first = CopyState::kDamaged;
+  CopyState second = CopyState::kDamaged;
 };
 
 // `header` is the start of the file, at least both copies long. kHeaderInvalid, saying what the
 // file seems to be instead, when no copy of our layout has a right checksum.
 Status InspectHeaderCopies(std::span<const std::byte> header, const std::string& path,
                            HeaderCopies* copies);
+
+// Whether two good copies say the same: all but what each has of its own.
+bool SameHeader(std::span<const std::byte> header);
 
 }  // namespace keyvol
 

@@ -68,6 +68,20 @@ export interface ContainerHeader {
   readonly damagedCopies: 0 | 1;
 }
 
+/** `outdated`: older than the other one, as a crash between two writes leaves it. */
+export type CopyState = 'good' | 'damaged' | 'outdated';
+
+/** What opening does not care about, but a check tells. */
+export interface HeaderCheck {
+  readonly header: ContainerHeader;
+  readonly first: CopyState;
+  readonly second: CopyState;
+  /** Both are good, but say different things. */
+  readonly copiesDiffer: boolean;
+  /** Of the first byte that is not zero between the copies and the data. */
+  readonly strayOffsetBytes?: number;
+}
+
 export interface DeviceLayer {
   readonly path: string;
   readonly sizeBytes: number;
@@ -284,6 +298,13 @@ export interface Addon extends MountHost, ContentReader {
   createFlatLuks2(options: FlatLuks2Options, dataKey: Secret, passphrase: Secret): Promise<void>;
   readContainerHeader(path: string): Promise<ContainerHeader>;
   verifyContainerKey(path: string, dataKey: Secret): Promise<void>;
+  /** As readContainerHeader. */
+  checkContainerHeader(path: string): Promise<HeaderCheck>;
+  /**
+   * Writes anew, durably, the one header copy that is not good, from the good one, which is not
+   * touched. Throws HEADER_INVALID when none is, BUSY when it changes meanwhile.
+   */
+  repairContainerHeader(path: string): Promise<void>;
   injectBlockFault(operation: BlockOperation, fault: BlockFault): void;
   clearBlockFaults(): void;
 
