@@ -1,5 +1,6 @@
 /** The client of the daemon's API over its Unix socket, as small commands need it: cheap to load. */
 import { callDaemon, callDaemonLong, type Call, type LongCall } from './http-call.js';
+import type { CheckRequest, CheckView } from './check-types.js';
 import { apiPath, apiPrefix } from './paths.js';
 import type {
   AttachOptions,
@@ -90,6 +91,12 @@ class HttpClient implements DaemonClient {
     onProgress?: OnProgress,
     signal?: AbortSignal,
   ) => this.#postLong<ExportView>(apiPath('volumes', volume, 'export'), target, onProgress, signal);
+  checkVolume = (
+    volume: string,
+    request: CheckRequest,
+    onProgress?: OnProgress,
+    signal?: AbortSignal,
+  ) => this.#postLong<CheckView>(apiPath('volumes', volume, 'check'), request, onProgress, signal);
   exportVolumeKey = (
     volume: string,
     options: { file: string },
@@ -132,6 +139,12 @@ class HttpClient implements DaemonClient {
     onProgress?: OnProgress,
     signal?: AbortSignal,
   ) => this.#postLong<ExportView>(apiPath('images', image, 'export'), target, onProgress, signal);
+  checkImage = (
+    image: string,
+    request: CheckRequest,
+    onProgress?: OnProgress,
+    signal?: AbortSignal,
+  ) => this.#postLong<CheckView>(apiPath('images', image, 'check'), request, onProgress, signal);
   deleteImage = (image: string) => this.#delete<DeleteView>(apiPath('images', image));
 
   listAudit = (options: { limit?: number; since_sequence?: number }) =>

@@ -23,7 +23,7 @@ import type {
 type Same<Left, Right> = [Left] extends [Right] ? ([Right] extends [Left] ? true : false) : false;
 
 /** Gives the schema back; compiles only when what it describes is `View`, field by field. */
-function schemaOf<View>() {
+export function schemaOf<View>() {
   return <Schema extends TSchema>(
     schema: Schema &
       (Same<Static<Schema>, View> extends true ? unknown : 'the schema differs from its type'),
@@ -35,7 +35,7 @@ export function strictObject<Fields extends TProperties>(fields: Fields): TObjec
   return Type.Object(fields, { additionalProperties: false });
 }
 
-function oneOf<const Values extends readonly string[]>(...values: Values) {
+export function oneOf<const Values extends readonly string[]>(...values: Values) {
   return Type.Unsafe<Values[number]>({ type: 'string', enum: values });
 }
 
@@ -49,7 +49,7 @@ export const absolutePath = Type.String({
 });
 export const onKeyLoss = oneOf('deny', 'until-detach', 'suspend');
 const imageFormat = oneOf('raw', 'qcow2', 'vmdk', 'vhd', 'vhdx', 'vdi');
-const diskKind = oneOf('volume', 'image', 'snapshot');
+export const diskKind = oneOf('volume', 'image', 'snapshot');
 // The domain of every size is that of exact integers in JSON; the use cases narrow it.
 const wholeNumber = Type.Integer({
   minimum: Number.MIN_SAFE_INTEGER,

@@ -1,4 +1,5 @@
 /** What goes over the API socket, as the CLI and other clients see it. Sizes are bytes, times ISO 8601. */
+import type { CheckRequest, CheckView } from './check-types.js';
 
 export interface KeyView {
   id: string;
@@ -299,6 +300,13 @@ export interface DaemonClient {
     onProgress?: (progress: Progress) => void,
     signal?: AbortSignal,
   ): Promise<ExportView>;
+  /** `volume`: also V@SNAP. */
+  checkVolume(
+    volume: string,
+    request: CheckRequest,
+    onProgress?: (progress: Progress) => void,
+    signal?: AbortSignal,
+  ): Promise<CheckView>;
   /** Writes the raw volume key to a new file. Privileged, audited. */
   exportVolumeKey(
     volume: string,
@@ -338,6 +346,12 @@ export interface DaemonClient {
     onProgress?: (progress: Progress) => void,
     signal?: AbortSignal,
   ): Promise<ExportView>;
+  checkImage(
+    image: string,
+    request: CheckRequest,
+    onProgress?: (progress: Progress) => void,
+    signal?: AbortSignal,
+  ): Promise<CheckView>;
   deleteImage(image: string): Promise<DeleteView>;
 
   listAudit(options: { limit?: number; since_sequence?: number }): Promise<AuditView[]>;

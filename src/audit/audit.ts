@@ -25,6 +25,7 @@ export type AuditAction =
   | 'unmountVolume'
   | 'exportVolume'
   | 'deleteVolume'
+  | 'checkVolume'
   | 'createSnapshot'
   | 'rollbackSnapshot'
   | 'deleteSnapshot'
@@ -36,7 +37,9 @@ export type AuditAction =
   | 'unmountImage'
   | 'copyImage'
   | 'exportImage'
-  | 'deleteImage';
+  | 'deleteImage'
+  | 'checkImage'
+  | 'repairHeader';
 
 export interface AuditRecord {
   readonly timeMs: number;

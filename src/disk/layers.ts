@@ -3,20 +3,18 @@ import { randomUUID } from 'node:crypto';
 import { open, readdir, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../clock.js';
-import type { Addon, ContainerHeader, DeviceLayer, Secret, WrapContext } from '../device/index.js';
+import type { Addon, ContainerHeader, DeviceLayer, Secret } from '../device/index.js';
 import { makeDirectory } from '../durable.js';
 import { Fault } from '../fault.js';
 import { fileFault, orFileFault } from '../file-fault.js';
 import type { KeySession } from '../kms/key-service.js';
 import type { DiskRecords } from './disk-records.js';
+import { assertMatches, contextOf } from './layer-match.js';
 import type { LayerRecord } from './records.js';
 import { insertUnclaimed } from './statements.js';
 import { assertFreeSpace, containerOverheadBytes, recordsSpaceBytes } from './sizes.js';
 import { formatToken, parseToken } from './token.js';
 
-export const dataOffsetBytes = 1048576;
-const cipher = 'aes-xts-plain64';
-const headerSectorBytes = 4096;
 const containerName = /^([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\.luks$/;
 
 export interface NewLayer {
@@ -116,7 +114,9 @@ export class LayerFiles {
     try {
       await this.#addon.verifyContainerKey(path, dataKey);
       if (header.damagedCopies > 0) {
-        this.#warn(`one of the two header copies of ${path} is damaged; the other one is used`);
+        this.#warn(
+          `one of the two header copies of ${path} is damaged; the other one is used, and check --repair mends it`,
+        );
       }
       return { record, device: this.#deviceLayer(record, dataKey) };
     } catch (error) {
@@ -237,50 +237,6 @@ export class MadeLayers {
     if (this.#kept) return;
     await Promise.all(this.#made.map((made) => this.#files.discard(made.record.id)));
   }
-}
-
-/** What a data key is bound to, all as text (DESIGN §3). */
-function contextOf(record: LayerRecord): WrapContext {
-  return {
-    layer: record.id,
-    parent: record.parentId ?? '',
-    key_id: record.keyId,
-    cipher,
-    sector_bytes: String(headerSectorBytes),
-    data_offset_bytes: String(dataOffsetBytes),
-    size_bytes: String(record.sizeBytes),
-    generation: String(record.generation),
-  };
-}
-
-/** The token's context, the record and the header must say the same, else the file was changed. */
-function assertMatches(record: LayerRecord, header: ContainerHeader, context: WrapContext): void {
-  const expected = contextOf(record);
-  const names = new Set([...Object.keys(expected), ...Object.keys(context)]);
-  for (const name of names) {
-    if (context[name] !== expected[name]) refuse(record, name, context[name], expected[name]);
-  }
-  const headerSays: [string, string, string][] = [
-    ['layer', header.layerId, record.id],
-    ['cipher', header.cipher, cipher],
-    ['sector_bytes', String(header.sectorBytes), String(headerSectorBytes)],
-    ['data_offset_bytes', String(header.dataOffsetBytes), String(dataOffsetBytes)],
-  ];
-  for (const [name, found, wanted] of headerSays) {
-    if (found !== wanted) refuse(record, name, found, wanted);
-  }
-  if (header.fileBytes < dataOffsetBytes + record.sizeBytes) {
-    const wanted = dataOffsetBytes + record.sizeBytes;
-    refuse(record, 'file size', String(header.fileBytes), String(wanted));
-  }
-}
-
-function refuse(record: LayerRecord, field: string, found = 'nothing', wanted = 'nothing'): never {
-  throw new Fault(
-    'HEADER_INVALID',
-    `layer ${record.id}: its container says ${field} ${found}, its record says ${wanted}`,
-    { hint: 'the file was changed or swapped; restore it from a backup' },
-  );
 }
 
 function isNodeError(error: unknown): error is NodeJS.ErrnoException {

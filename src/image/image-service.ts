@@ -18,6 +18,8 @@ import {
 import type { AuditAction } from '../audit/audit.js';
 import { audited, auditedRefusals } from '../volume/audited.js';
 import { lineageLock, nameLock, withDisk, type DiskContext } from '../volume/context.js';
+import { auditedCheck } from '../volume/check.js';
+import type { CheckReport, DiskCheck } from '../volume/check-report.js';
 import { detailsOf, detailsOfAll } from '../volume/details.js';
 import { exportDisk } from '../volume/export.js';
 import { freezeTop } from '../volume/freeze.js';
@@ -116,6 +118,17 @@ export class ImageService implements Images {
     return auditedRefusals(context, caller, 'exportImage', `image ${image}`, () =>
       withDisk(context, 'image', image, (disk) => exportDisk(context, disk, target, caller, call)),
     );
+  }
+
+  check(
+    image: string,
+    request: DiskCheck,
+    caller: Caller,
+    call: LongCall = {},
+  ): Promise<CheckReport> {
+    const context = this.#context;
+    const find = (): DiskRecord => context.records.find('image', image);
+    return auditedCheck(context, 'checkImage', `image ${image}`, find, request, caller, call);
   }
 
   delete(image: string, caller: Caller): Promise<DeletedDisk> {

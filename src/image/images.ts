@@ -1,6 +1,7 @@
 /** What the rest of keyvol sees of images and snapshots. */
 import type { Caller } from '../kms/key-service.js';
 import type { ImageFormat } from '../source/format.js';
+import type { CheckReport, DiskCheck } from '../volume/check-report.js';
 import type {
   CreatedDisk,
   DeletedDisk,
@@ -43,6 +44,8 @@ export interface Images {
   copy(image: string, copy: ImageCopy, caller: Caller, call?: LongCall): Promise<CreatedDisk>;
   /** Attached or not: privileged. */
   export(image: string, target: DiskExport, caller: Caller, call?: LongCall): Promise<ExportedDisk>;
+  /** Attached it is not repaired. */
+  check(image: string, request: DiskCheck, caller: Caller, call?: LongCall): Promise<CheckReport>;
   delete(image: string, caller: Caller): Promise<DeletedDisk>;
 }
 

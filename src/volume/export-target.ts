@@ -1,7 +1,7 @@
 /** The files that an export writes: raw, or a LUKS2 container that any cryptsetup opens. */
 import { dirname } from 'node:path';
 import type { Device, Secret } from '../device/index.js';
-import { dataOffsetBytes } from '../disk/layers.js';
+import { dataOffsetBytes } from '../disk/layer-match.js';
 import { assertFreeSpace } from '../disk/sizes.js';
 import { Fault } from '../fault.js';
 import type { DiskContext } from './context.js';

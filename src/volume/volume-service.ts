@@ -16,6 +16,8 @@ import type { AuditAction } from '../audit/audit.js';
 import { audited, auditedRefusals, recordLate } from './audited.js';
 import { lineageLock, nameLock, withDisk, type DiskContext } from './context.js';
 import { detailsOf, detailsOfAll } from './details.js';
+import { auditedCheck } from './check.js';
+import type { CheckReport, DiskCheck } from './check-report.js';
 import { exportDisk } from './export.js';
 import { exportKey } from './export-key.js';
 import { cloneVolume, createVolume } from './new-volumes.js';
@@ -144,6 +146,20 @@ export class VolumeService implements Volumes {
       const { id } = context.records.findSnapshot(volume);
       return context.locks.run([id], () => work(context.records.findSnapshot(id)));
     });
+  }
+
+  check(
+    volume: string,
+    request: DiskCheck,
+    caller: Caller,
+    call: LongCall = {},
+  ): Promise<CheckReport> {
+    const { records } = this.#context;
+    const isSnapshot = volume.includes('@');
+    const find = (): DiskRecord =>
+      isSnapshot ? records.findSnapshot(volume) : records.find('volume', volume);
+    const resource = `${isSnapshot ? 'snapshot' : 'volume'} ${volume}`;
+    return auditedCheck(this.#context, 'checkVolume', resource, find, request, caller, call);
   }
 
   exportKey(

@@ -3,6 +3,7 @@ import type { Pbkdf } from '../device/index.js';
 import type { DiskKind, DiskRecord, FileCache, OnKeyLoss, Transport } from '../disk/records.js';
 import type { Caller } from '../kms/key-service.js';
 import type { ImageFormat } from '../source/format.js';
+import type { CheckReport, DiskCheck } from './check-report.js';
 import type { DiskHealth } from './health.js';
 
 export interface HowShown {
@@ -156,6 +157,8 @@ export interface Volumes {
     caller: Caller,
     call?: LongCall,
   ): Promise<ExportedDisk>;
+  /** Of a volume, or of a snapshot (V@SNAP). Attached it is neither repaired, nor are its data read. */
+  check(volume: string, request: DiskCheck, caller: Caller, call?: LongCall): Promise<CheckReport>;
   /**
    * Fills the container's holes and writes the raw data key to a new file: privileged. Answers
    * with the absolute paths of the key file and of the container.

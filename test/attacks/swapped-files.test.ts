@@ -6,7 +6,7 @@ import Database from 'better-sqlite3';
 import { copyFileSync, cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { dataOffsetBytes } from '../../dist/disk/layers.js';
+import { dataOffsetBytes } from '../../dist/disk/layer-match.js';
 import type { Operation } from '../powercut/history.js';
 import { Performer } from '../powercut/perform.js';
 import { openServices, type Services } from '../powercut/services.js';

@@ -125,4 +125,6 @@ t.test('one verb, one record', { skip, timeout: 60_000 }, async (t) => {
     'volume plain',
     'FILE_EXISTS',
   );
+  await leaves(() => volumes.check('plain', {}, caller), 'checkVolume', 'volume plain');
+  await leaves(() => images.check('no', {}, caller), 'checkImage', 'image no', 'IMAGE_NOT_FOUND');
 });

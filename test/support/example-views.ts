@@ -1,4 +1,5 @@
 /** One plausible view of each kind, and which of them answers which call. */
+import type { CheckView } from '../../dist/api/check-types.js';
 import type {
   AuditView,
   DeleteView,
@@ -116,6 +117,24 @@ export const statusView: StatusView = {
 export const exportView = { file: '/root/db.raw', size: 10 * 2 ** 30, data: 4096 };
 export const exportedKeyView = { file: '/root/db.key', container: '/var/lib/keyvol/layers/x.luks' };
 
+export const checkView: CheckView = {
+  name: 'db',
+  kind: 'volume',
+  clean: true,
+  layers: [
+    {
+      id: '9d1f6a6e-51b2-4a1e-9d9a-3b2f6a1c7e01',
+      container: '/var/lib/keyvol/layers/9d1f6a6e-51b2-4a1e-9d9a-3b2f6a1c7e01.luks',
+      size: 10 * 2 ** 30,
+      visible: 10 * 2 ** 30,
+      key: 'right',
+      findings: 0,
+    },
+  ],
+  findings: [],
+  remarks: [],
+};
+
 const diskViews = { volumes: volumeView, snapshots: snapshotView, images: imageView } as const;
 const keyChanges = ['enable', 'disable', 'schedule-deletion', 'cancel-deletion'];
 
@@ -145,6 +164,7 @@ function diskReply(view: DiskView, method: string, last: string): unknown {
   if (method === 'DELETE') return { ...deleteView, name: view.name };
   if (last === 'copy') return { created: view, remarks: [] };
   if (last === 'export') return exportView;
+  if (last === 'check') return checkView;
   if (last === 'export-key') return exportedKeyView;
   if (last !== '') return view;
   if (method === 'GET') return [view];

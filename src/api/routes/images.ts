@@ -1,6 +1,8 @@
 /** The routes of images. */
 import { Type } from '@sinclair/typebox';
 import * as schemas from '../schemas.js';
+import { checkRequest, checkView as checkReply } from '../check-schemas.js';
+import { checkView, diskCheck } from './check-view.js';
 import { route, type Route } from './route.js';
 import { createdView, deleteView, diskExport, diskView, exportView } from './views.js';
 
@@ -47,6 +49,18 @@ export const imageRoutes: readonly Route[] = [
     },
     async ({ disks, keys }, { params: { image }, body, caller, call }) =>
       createdView(await disks.images.copy(image, body, caller, call), keys),
+  ),
+  route(
+    'POST /images/:image/check',
+    {
+      summary: 'Check an image, and repair a damaged header copy if asked',
+      long: true,
+      params,
+      body: checkRequest,
+      reply: checkReply,
+    },
+    async ({ disks }, { params: { image }, body, caller, call }) =>
+      checkView(await disks.images.check(image, diskCheck(body), caller, call)),
   ),
   route(
     'POST /images/:image/export',

@@ -2,6 +2,8 @@
 import { Type, type Static } from '@sinclair/typebox';
 import type { NewVolume } from '../../volume/volumes.js';
 import * as schemas from '../schemas.js';
+import { checkRequest, checkView as checkReply } from '../check-schemas.js';
+import { checkView, diskCheck } from './check-view.js';
 import { route, type Route } from './route.js';
 import { createdView, defined, deleteView, diskExport, diskView, exportView } from './views.js';
 
@@ -108,6 +110,19 @@ export const volumeRoutes: readonly Route[] = [
       const request = { sizeBytes, ...defined({ growFilesystem, shrink, confirm }) };
       return diskView(await disks.volumes.resize(volume, request, caller), keys);
     },
+  ),
+  route(
+    'POST /volumes/:volume/check',
+    {
+      summary:
+        'Check a volume or a snapshot of it (V@SNAP), and repair a damaged header copy if asked',
+      long: true,
+      params,
+      body: checkRequest,
+      reply: checkReply,
+    },
+    async ({ disks }, { params: { volume }, body, caller, call }) =>
+      checkView(await disks.volumes.check(volume, diskCheck(body), caller, call)),
   ),
   route(
     'POST /volumes/:volume/export',

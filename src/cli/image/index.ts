@@ -2,6 +2,7 @@
 import type { CommandFactory } from '../declare.js';
 import { imageAttachCommand } from './attach.js';
 import { imageCopyCommand } from './copy.js';
+import { imageCheckCommand } from './check.js';
 import { imageCreateCommand } from './create.js';
 import { imageDeleteCommand } from './delete.js';
 import { imageDetachCommand } from './detach.js';
@@ -23,5 +24,6 @@ export const imageVerbs: readonly CommandFactory[] = [
   imageUnmountCommand,
   imageDeleteCommand,
   imageCopyCommand,
+  imageCheckCommand,
   imageExportCommand,
 ];

@@ -1,6 +1,7 @@
 /** The verbs of `keyvol volume`. */
 import type { CommandFactory } from '../declare.js';
 import { volumeAttachCommand } from './attach.js';
+import { volumeCheckCommand } from './check.js';
 import { volumeCloneCommand } from './clone.js';
 import { volumeCreateCommand } from './create.js';
 import { volumeDeleteCommand } from './delete.js';
@@ -28,6 +29,7 @@ export const volumeVerbs: readonly CommandFactory[] = [
   volumeUnmountCommand,
   volumeResizeCommand,
   volumeDeleteCommand,
+  volumeCheckCommand,
   volumeExportCommand,
   volumeExportKeyCommand,
 ];
