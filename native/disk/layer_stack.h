@@ -146,7 +146,10 @@ class LayerStack : public Disk, public std::enable_shared_from_this<LayerStack> 
   // These take locks themselves.
   SectorLocks::Guard LockBytes(uint64_t offset_bytes, uint64_t length_bytes, LockMode mode);
   uint64_t NextMaybe(uint64_t first_sector);
-  uint64_t NextLook(uint64_t first_sector);
+  // On to the next data or hole, at most to the end of a chunk. False when it lies further on.
+  bool WalkToData(uint64_t* sector);
+  bool WalkToHole(uint64_t* sector);
+  uint64_t EndOfChunk(uint64_t sector) const;
   uint64_t LookThrough(uint64_t group);
 
   Status SyncTop();

@@ -41,6 +41,7 @@ Status LayerStack::WriteZeroes(uint64_t offset_bytes, uint64_t length_bytes) {
 Status LayerStack::ZeroAll(uint64_t offset_bytes, uint64_t length_bytes) {
   const uint64_t end_bytes = offset_bytes + length_bytes;
   do {
+    if (Interruptible::IsSet()) return Interruptible::Interrupted();
     RETURN_IF_ERROR(ZeroNextPiece(&offset_bytes, end_bytes));
   } while (offset_bytes < end_bytes);
   return Status::Ok();
@@ -167,16 +168,6 @@ uint64_t LayerStack::NextMaybe(uint64_t first_sector) {
   return next;
 }
 
-// As NextMaybe, after learning what is unknown about the top.
-uint64_t LayerStack::NextLook(uint64_t first_sector) {
-  const uint64_t end = size_bytes_ / kSectorBytes;
-  for (uint64_t sector = first_sector;;) {
-    sector = NextMaybe(sector);
-    if (sector >= end || layers_.front()->Knows(sector / kGroupSectors)) return sector;
-    LookThrough(sector / kGroupSectors);
-  }
-}
-
 // The bits of a group: 1 where any layer may hold the sector.
 uint64_t LayerStack::LookThrough(uint64_t group) {
   const auto guard = SectorLocks::Guard(locks_, group, group, LockMode::kShared);
@@ -190,33 +181,61 @@ uint64_t LayerStack::LookThrough(uint64_t group) {
   return bits;
 }
 
+// With the gate's leave for each chunk: a walk through all of a large disk must not hold up a
+// cut-off.
 Status LayerStack::SeekData(uint64_t offset_bytes, uint64_t* result_bytes) {
-  GatePass pass(gate_, Access::kRead);
-  RETURN_IF_ERROR(pass.status());
-  const uint64_t sector = NextLook(offset_bytes / kSectorBytes);
-  if (offset_bytes >= size_bytes_ || sector >= size_bytes_ / kSectorBytes) {
-    return Status::Error(Code::kOutOfRange, "there is no data from here on");
+  uint64_t sector = offset_bytes / kSectorBytes;
+  for (bool is_found = false; !is_found;) {
+    GatePass pass(gate_, Access::kRead);
+    RETURN_IF_ERROR(pass.status());
+    is_found = WalkToData(&sector);
+    if (is_found && (offset_bytes >= size_bytes_ || sector >= size_bytes_ / kSectorBytes)) {
+      return Status::Error(Code::kOutOfRange, "there is no data from here on");
+    }
   }
   *result_bytes = std::max(offset_bytes, sector * kSectorBytes);
   return Status::Ok();
 }
 
 Status LayerStack::SeekHole(uint64_t offset_bytes, uint64_t* result_bytes) {
-  GatePass pass(gate_, Access::kRead);
-  RETURN_IF_ERROR(pass.status());
-  const uint64_t size_bytes = size_bytes_;
-  if (offset_bytes >= size_bytes) {
-    return Status::Error(Code::kOutOfRange, "the offset lies outside the disk");
-  }
   uint64_t sector = offset_bytes / kSectorBytes;
-  while (sector < size_bytes / kSectorBytes) {
-    const uint64_t in_group = sector % kGroupSectors;
-    const uint64_t held = std::countr_one(LookThrough(sector / kGroupSectors) >> in_group);
-    sector += std::min<uint64_t>(held, kGroupSectors - in_group);
-    if (held < kGroupSectors - in_group) break;
+  for (bool is_found = false; !is_found;) {
+    GatePass pass(gate_, Access::kRead);
+    RETURN_IF_ERROR(pass.status());
+    if (offset_bytes >= size_bytes_) {
+      return Status::Error(Code::kOutOfRange, "the offset lies outside the disk");
+    }
+    is_found = WalkToHole(&sector);
+    *result_bytes = std::min<uint64_t>(std::max(offset_bytes, sector * kSectorBytes), size_bytes_);
   }
-  *result_bytes = std::min(std::max(offset_bytes, sector * kSectorBytes), size_bytes);
   return Status::Ok();
+}
+
+// Learns on the way what is unknown about the top.
+bool LayerStack::WalkToData(uint64_t* sector) {
+  const uint64_t end = size_bytes_ / kSectorBytes;
+  const uint64_t part_end = EndOfChunk(*sector);
+  while (*sector < part_end) {
+    *sector = NextMaybe(*sector);
+    if (*sector >= end || layers_.front()->Knows(*sector / kGroupSectors)) return true;
+    LookThrough(*sector / kGroupSectors);
+  }
+  return *sector >= end;
+}
+
+bool LayerStack::WalkToHole(uint64_t* sector) {
+  const uint64_t part_end = EndOfChunk(*sector);
+  while (*sector < part_end) {
+    const uint64_t in_group = *sector % kGroupSectors;
+    const uint64_t held = std::countr_one(LookThrough(*sector / kGroupSectors) >> in_group);
+    *sector += std::min<uint64_t>(held, kGroupSectors - in_group);
+    if (held < kGroupSectors - in_group) return true;
+  }
+  return *sector >= size_bytes_ / kSectorBytes;
+}
+
+uint64_t LayerStack::EndOfChunk(uint64_t sector) const {
+  return std::min((sector / kChunkSectors + 1) * kChunkSectors, size_bytes_ / kSectorBytes);
 }
 
 }  // namespace keyvol
