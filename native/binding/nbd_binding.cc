@@ -36,9 +36,9 @@ class NbdServerHandle : public Napi::ObjectWrap<NbdServerHandle> {
     Constructor() = Napi::Persistent(DefineClass(
         env, "NbdServer",
         {InstanceAccessor<&Self::SocketPath>("socketPath"),
-         InstanceAccessor<&Self::TlsPort>("tlsPort"), InstanceMethod<&Self::Add>("add"),
-         InstanceMethod<&Self::Rename>("rename"), InstanceMethod<&Self::Remove>("remove"),
-         InstanceMethod<&Self::Connections>("connections"),
+         InstanceAccessor<&Self::TlsPort>("tlsPort"), InstanceMethod<&Self::ServeNow>("serve"),
+         InstanceMethod<&Self::Add>("add"), InstanceMethod<&Self::Rename>("rename"),
+         InstanceMethod<&Self::Remove>("remove"), InstanceMethod<&Self::Connections>("connections"),
          InstanceMethod<&Self::Disconnect>("disconnect"), InstanceMethod<&Self::EndAsync>("end")}));
   }
 
@@ -63,6 +63,10 @@ class NbdServerHandle : public Napi::ObjectWrap<NbdServerHandle> {
 
   Napi::Value TlsPort(const Napi::CallbackInfo& info) {
     return Napi::Number::New(info.Env(), tls_port_);
+  }
+
+  Napi::Value ServeNow(const Napi::CallbackInfo& info) {
+    return Finish(info.Env(), server_->Serve());
   }
 
   Napi::Value Add(const Napi::CallbackInfo& info) {

@@ -73,6 +73,8 @@ void KeepAlive(const UniqueFd& socket) {
   Set(socket, IPPROTO_TCP, TCP_KEEPIDLE, kIdleSeconds);
   Set(socket, IPPROTO_TCP, TCP_KEEPINTVL, kProbeSeconds);
   Set(socket, IPPROTO_TCP, TCP_KEEPCNT, kProbes);
+  // While something is sent that nobody acknowledges there are no probes.
+  Set(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, 1000 * (kIdleSeconds + kProbes * kProbeSeconds));
   // Replies are whole when they are sent.
   Set(socket, IPPROTO_TCP, TCP_NODELAY, 1);
 }

@@ -115,6 +115,8 @@ async function openAll(
   );
   signs.watch('key records', keyStore);
   const recovery = [...fuse.recovery, ...(await disks.restore())];
+  // What was exported is there again.
+  nbd.serve();
   for (const line of recovery) log.info(line);
   startTicking(keys, log, closing);
   startHealthLog(disks, fuse, log, closing);

@@ -3,6 +3,7 @@ import { isIPv6 } from 'node:net';
 import path from 'node:path';
 import { parseListenAddress } from '../api/directories.js';
 import type { Addon, NbdServer } from '../device/index.js';
+import { socketInUri } from '../volume/door.js';
 import { Fault } from '../fault.js';
 
 export interface NbdOverTls {
@@ -37,7 +38,7 @@ export function openNbd(
 ): { readonly server: NbdServer; readonly uris: readonly string[] } {
   const socketPath = path.join(runtimeDir, 'nbd.sock');
   const server = serve(addon, socketPath, tls);
-  const uris = [`nbd+unix://?socket=${encodeURI(socketPath)}`];
+  const uris = [`nbd+unix://?socket=${socketInUri(socketPath)}`];
   if (tls !== undefined) {
     const host = isIPv6(tls.address) ? `[${tls.address}]` : tls.address;
     uris.push(`nbds://${host}:${String(server.tlsPort)}`);

@@ -105,6 +105,8 @@ export interface NbdServer {
   readonly socketPath: string;
   /** 0 without TLS. */
   readonly tlsPort: number;
+  /** Begins to answer; until then who connects waits. Once. */
+  serve(): void;
   /** Throws FILE_EXISTS when the name is taken. */
   add(exported: NbdExport): void;
   /** For clients to come. Throws FILE_NOT_FOUND, FILE_EXISTS. */

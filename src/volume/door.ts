@@ -109,7 +109,7 @@ class NbdDoor implements Door {
 
   /** https://github.com/NetworkBlockDevice/nbd/blob/master/doc/uri.md */
   placeOf(disk: Named): string {
-    return `nbd+unix:///${exportName(disk)}?socket=${encodeURI(this.#nbd.socketPath)}`;
+    return `nbd+unix:///${exportName(disk)}?socket=${socketInUri(this.#nbd.socketPath)}`;
   }
 
   show(disk: ShownDisk): void {
@@ -140,6 +140,11 @@ class NbdDoor implements Door {
   dropMappedPages(): Promise<void> {
     return Promise.resolve(); // what clients hold is theirs
   }
+}
+
+/** As a value of an NBD URI. */
+export function socketInUri(socketPath: string): string {
+  return encodeURIComponent(socketPath).replaceAll('%2F', '/');
 }
 
 function exportName({ kind, name }: Named): string {

@@ -5,11 +5,13 @@
 import { readdirSync, existsSync } from 'node:fs';
 import { connect } from 'node:net';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import t from 'tap';
 import { addon } from '../../dist/device/index.js';
-import { MIB, pattern, readAt } from '../support/layers.js';
+import { MIB, newLayer, openStack, pattern, readAt } from '../support/layers.js';
 import { modelRandom } from '../support/model-random.js';
 import { command, errors, infoRequest, option, RawClient, serveDisk } from '../support/nbd.js';
+import { tempDirectory } from '../support/temp.js';
 import { eventually } from '../support/wait.js';
 
 const openFds = (): number => readdirSync('/proc/self/fd').length;
@@ -61,6 +63,19 @@ t.test('who is disconnected may come again, who is removed may not', async (t) =
   await again.end();
   const last = await RawClient.greeted(t, server);
   t.match((await last.ask(option.go, infoRequest('disk'))).at(-1), { type: 0x80000006 });
+});
+
+t.test('who connects before it serves waits, and meets what is there by then', async (t) => {
+  const directory = tempDirectory(t);
+  const device = await openStack(t, [newLayer(directory, MIB)]);
+  const server = addon.serveNbd({ socketPath: join(directory, 'nbd.sock') });
+  t.teardown(() => server.end());
+  const early = RawClient.ready(t, server);
+  const first = await Promise.race([early, new Promise((r) => setTimeout(r, 200, 'waits'))]);
+  t.equal(first, 'waits');
+  server.add({ id: 'disk', name: 'disk', device, readOnly: false });
+  server.serve();
+  t.ok(await early);
 });
 
 t.test('a renamed export goes on for those who have it', async (t) => {

@@ -28,6 +28,7 @@ export async function serveDisk(
   const server = addon.serveNbd({ socketPath });
   t.teardown(() => server.end());
   server.add({ id: 'disk', name: 'disk', device, readOnly });
+  server.serve();
   return { server, device, layer, directory, uri: `nbd+unix:///disk?socket=${socketPath}` };
 }
 

@@ -142,6 +142,7 @@ int main() {
   MustBeOk(keyvol::ListenOnUnixSocket(path, SOCK_STREAM, &listeners[0].fd));
   std::shared_ptr<nbd::Server> server;
   MustBeOk(nbd::Server::Start(std::move(listeners), &server));
+  MustBeOk(server->Serve());
   const std::shared_ptr<Disk> disk = std::make_shared<MemoryDisk>();
   MustBeOk(server->Add("disk", std::make_shared<const nbd::Export>("id", disk, false)));
   std::atomic<bool> ended = false;

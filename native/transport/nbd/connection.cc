@@ -224,6 +224,7 @@ void Connection::ServeBlockStatus(const Request& request) {
   const uint64_t end_bytes = request.offset_bytes + request.length_bytes;
   size_t count = 0;
   for (uint64_t first_bytes = request.offset_bytes; first_bytes < end_bytes && count < most;) {
+    if (ended_) return;
     uint64_t next_bytes = end_bytes;
     Status status = disk().SeekData(first_bytes, &next_bytes);
     const bool is_data = status.ok() && next_bytes == first_bytes;
@@ -233,6 +234,8 @@ void Connection::ServeBlockStatus(const Request& request) {
       next_bytes = end_bytes;
     else if (!status.ok())
       return SendError(request, status);
+    // What was discarded since is still data for this answer, which knows no extent of no length.
+    if (next_bytes <= first_bytes) next_bytes = first_bytes + kPreferredBytes;
     next_bytes = std::min(next_bytes, end_bytes);
     extents[count++] = {.length_bytes = static_cast<uint32_t>(next_bytes - first_bytes),
                         .flags = is_data ? 0 : kHole | kZero};
@@ -247,6 +250,7 @@ Status Connection::Cache(const Request& request, std::span<std::byte> buffer) {
   for (uint64_t done_bytes = 0; done_bytes < request.length_bytes;) {
     const std::span<std::byte> piece =
         buffer.first(std::min<uint64_t>(buffer.size(), request.length_bytes - done_bytes));
+    if (ended_) return Interruptible::Interrupted();
     RETURN_IF_ERROR(disk().Read(request.offset_bytes + done_bytes, piece));
     done_bytes += piece.size();
   }
@@ -264,6 +268,7 @@ Status Connection::Zero(const Request& request, std::span<std::byte> buffer) {
   for (uint64_t done_bytes = 0; done_bytes < request.length_bytes;) {
     const std::span<std::byte> piece =
         buffer.first(std::min<uint64_t>(buffer.size(), request.length_bytes - done_bytes));
+    if (ended_) return Interruptible::Interrupted();
     std::fill(piece.begin(), piece.end(), std::byte{0});
     RETURN_IF_ERROR(disk().Write(request.offset_bytes + done_bytes, piece));
     done_bytes += piece.size();

@@ -67,7 +67,9 @@ Negotiation::Step Negotiation::ServeOption() {
     case kSetMetaContext:
       return ServeMetaContext(option);
     case kStartTls:
-      break;  // what comes in the clear is a Unix socket's, and below TLS there is no more of it
+      // Over TLS already, or a Unix socket.
+      if (greeted_) return Reply(option, kErrInvalid, "this is TLS");
+      break;
   }
   return Reply(header.option, kErrUnsupported, "keyvol does not have this option");
 }

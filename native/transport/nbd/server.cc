@@ -5,7 +5,6 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <array>
 #include <cassert>
 #include <cerrno>
@@ -50,11 +49,17 @@ Status Server::Start(std::vector<Listener> listeners, std::shared_ptr<Server>* s
 Status Server::Open() {
   events_ = UniqueFd(epoll_create1(EPOLL_CLOEXEC));
   stop_ = UniqueFd(eventfd(0, EFD_CLOEXEC));
-  bool is_open = events_.valid() && stop_.valid() && Watch(events_, stop_.get(), EPOLLIN, kStopKey);
-  for (size_t i = 0; i < listeners_.size(); ++i) {
-    is_open = is_open && Watch(events_, listeners_[i].fd.get(), EPOLLIN, i);
-  }
+  const bool is_open =
+      events_.valid() && stop_.valid() && Watch(events_, stop_.get(), EPOLLIN, kStopKey);
   return is_open ? Status::Ok() : Status::FromErrno(errno, "watch for NBD clients");
+}
+
+Status Server::Serve() {
+  for (size_t i = 0; i < listeners_.size(); ++i) {
+    if (Watch(events_, listeners_[i].fd.get(), EPOLLIN, i)) continue;
+    return Status::FromErrno(errno, "watch for NBD clients");
+  }
+  return Status::Ok();
 }
 
 void Server::Listen() {
@@ -80,7 +85,8 @@ void Server::Listen() {
 void Server::Accept(const Listener& listener) {
   UniqueFd fd(accept4(listener.fd.get(), nullptr, nullptr, SOCK_CLOEXEC));
   if (!fd.valid()) {
-    const bool is_shortage = errno == EMFILE || errno == ENFILE || errno == ENOBUFS;
+    const bool is_shortage =
+        errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
     if (is_shortage) std::this_thread::sleep_for(kPauseAfterFailure);
     return;
   }
@@ -106,11 +112,15 @@ void Server::BeginTls(const Listener& listener, UniqueFd fd, const std::string& 
 }
 
 bool Server::MayBegin(const std::string& peer) const {
-  const auto unknown = std::count_if(fronts_.begin(), fronts_.end(), [&peer](const auto& entry) {
-    return entry.second.peer == peer && !entry.second.is_known;
-  });
-  return !is_stopping_ && fronts_.size() < kMaxConnections &&
-         static_cast<size_t>(unknown) < kMaxUnknown;
+  size_t unknown = 0;
+  size_t unknown_of_peer = 0;
+  for (const auto& [number, front] : fronts_) {
+    if (front.is_known) continue;
+    ++unknown;
+    if (front.peer == peer) ++unknown_of_peer;
+  }
+  return !is_stopping_ && fronts_.size() - unknown < kMaxTls && unknown < kMaxUnknown &&
+         unknown_of_peer < kMaxUnknownOfPeer;
 }
 
 void Server::ServeTls(uint64_t number, UniqueFd fd,

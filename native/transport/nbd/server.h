@@ -33,6 +33,8 @@ class Server : public std::enable_shared_from_this<Server> {
   };
 
   static Status Start(std::vector<Listener> listeners, std::shared_ptr<Server>* server);
+  // Once: whoever connects before it waits.
+  Status Serve();
 
   Status Add(const std::string& name, std::shared_ptr<const Export> added) {
     return exports_->Add(name, std::move(added));
@@ -51,8 +53,11 @@ class Server : public std::enable_shared_from_this<Server> {
  private:
   // More than all programs of a host need, and few enough for their threads.
   static constexpr size_t kMaxConnections = 256;
-  // Of one peer that have not shown yet who they are.
-  static constexpr size_t kMaxUnknown = 16;
+  // Of them, so that clients of other hosts leave some for those of this one.
+  static constexpr size_t kMaxTls = 192;
+  // Who has not shown yet who it is.
+  static constexpr size_t kMaxUnknown = 128;
+  static constexpr size_t kMaxUnknownOfPeer = 16;
   // Of epoll(7): the listeners' numbers come first, then this one, then those of connections.
   static constexpr uint64_t kStopKey = 100;
 
@@ -79,7 +84,7 @@ class Server : public std::enable_shared_from_this<Server> {
   // that are gone are still under way after a long time.
   bool AwaitDeparted(const std::string& id);
 
-  std::vector<Listener> listeners_;  // of the thread that listens
+  std::vector<Listener> listeners_;  // of the thread that listens, once they are served
   const std::shared_ptr<Exports> exports_ = std::make_shared<Exports>();
   UniqueFd events_;
   UniqueFd stop_;

@@ -29,7 +29,11 @@ bool TlsFront::Run(std::shared_ptr<const tls::Credentials> credentials, Deadline
     const uint32_t option = header.option;
     if (option == kExportName || header.length_bytes > kMaxOptionBytes) return false;
     if (!Skip(header.length_bytes, deadline)) return false;
-    if (option == kStartTls && header.length_bytes == 0) {
+    if (option == kStartTls && header.length_bytes != 0) {
+      if (!Reply(option, kErrInvalid)) return false;
+      continue;
+    }
+    if (option == kStartTls) {
       if (!Reply(option, kAck)) return false;
       tunnel_ = std::make_unique<tls::Tunnel>(std::move(client_), std::move(credentials));
       return tunnel_->Handshake(deadline);

@@ -49,7 +49,10 @@ size_t Wire::ReceiveSome(std::span<std::byte> out) {
   ssize_t received = -1;
   do received = recv(fd_.get(), out.data(), out.size(), 0);
   while (received < 0 && errno == EINTR);
-  return received < 0 ? 0 : static_cast<size_t>(received);
+  if (received >= 0) return static_cast<size_t>(received);
+  // Whatever it was, the next who receives would begin in the middle.
+  ShutDown();
+  return 0;
 }
 
 bool Wire::Send(std::span<const std::span<const std::byte>> parts) {
@@ -65,7 +68,11 @@ bool Wire::Send(std::span<const std::span<const std::byte>> parts) {
   while (message.msg_iovlen > 0) {
     const ssize_t sent = sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
     if (sent < 0 && errno == EINTR) continue;
-    if (sent < 0) return false;
+    if (sent < 0) {
+      // A part may be on its way, and what is sent next would be taken for the rest.
+      ShutDown();
+      return false;
+    }
     size_t left = static_cast<size_t>(sent);
     while (message.msg_iovlen > 0 && left >= message.msg_iov->iov_len) {
       left -= message.msg_iov->iov_len;

@@ -58,6 +58,8 @@ Status Credentials::Load(const std::string& directory,
   std::shared_ptr<Credentials> loaded(new Credentials(context));
   SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
   SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+  // What clients send is wiped once it is passed on.
+  SSL_CTX_set_options(context, SSL_OP_CLEANSE_PLAINTEXT);
   // A session that could be taken up again would outlive what let it in.
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets(context, 0);

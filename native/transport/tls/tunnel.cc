@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -14,6 +15,19 @@ namespace keyvol::tls {
 namespace {
 
 void StopBlocking(int fd) { fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK); }
+
+// What the server has answered last may still reach the client, if that wants it.
+constexpr std::chrono::seconds kLinger(2);
+
+int MillisecondsTo(Tunnel::Deadline deadline) {
+  const auto left =
+      std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+  return static_cast<int>(std::max<int64_t>(0, left.count()));
+}
+
+bool IsPast(const std::optional<Tunnel::Deadline>& deadline) {
+  return deadline && std::chrono::steady_clock::now() >= *deadline;
+}
 
 bool WouldBlock() { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
 
@@ -44,10 +58,8 @@ bool Tunnel::Handshake(Deadline deadline) {
 }
 
 bool Tunnel::AwaitOuter(Deadline deadline) {
-  const auto left =
-      std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
   struct pollfd outer = {.fd = outer_.get(), .events = wants_, .revents = 0};
-  return left.count() > 0 && poll(&outer, 1, static_cast<int>(left.count())) > 0;
+  return !IsPast(deadline) && poll(&outer, 1, MillisecondsTo(deadline)) > 0;
 }
 
 Tunnel::Moved Tunnel::Wants(int result) {
@@ -65,23 +77,39 @@ Tunnel::Moved Tunnel::Wants(int result) {
 
 void Tunnel::Carry(UniqueFd inner) {
   StopBlocking(inner.get());
-  while (true) {
+  std::optional<Deadline> linger;
+  bool goes_on = true;
+  while (goes_on) {
     wants_ = 0;
     const Moved in = Inwards(inner.get());
     const Moved out = in == Moved::kEnd ? Moved::kEnd : Outwards(inner.get());
     if (in == Moved::kEnd || out == Moved::kEnd) break;
-    if (in == Moved::kSome || out == Moved::kSome) continue;
-    const short inner_wants = static_cast<short>((inwards_.left.empty() ? 0 : POLLOUT) |
-                                                 (outwards_.left.empty() ? POLLIN : 0));
-    struct pollfd both[2] = {{.fd = outer_.get(), .events = wants_, .revents = 0},
-                             {.fd = inner_wants == 0 ? -1 : inner.get(), .events = inner_wants}};
-    if (poll(both, 2, -1) < 0 && errno != EINTR) break;
-    // Nobody is left to talk to, whatever waits for whom.
-    if ((both[0].revents & (POLLHUP | POLLERR)) != 0) break;
+    const bool is_idle = in == Moved::kNone && out == Moved::kNone;
+    goes_on = is_idle ? AwaitEither(inner.get(), &linger) : !IsPast(linger);
   }
   // Tells the client that this is the end and not a cut; it need not answer.
   ERR_clear_error();
   SSL_shutdown(ssl_);
+}
+
+bool Tunnel::AwaitEither(int inner, std::optional<Deadline>* linger) {
+  struct pollfd both[2] = {{.fd = outer_.get(), .events = wants_, .revents = 0},
+                           {.fd = inner, .events = 0, .revents = 0}};
+  if (outwards_.left.empty()) both[1].events |= POLLIN;
+  if (!inwards_.left.empty()) {
+    both[1].events |= POLLOUT;
+    // Nothing is read of the client meanwhile, and it must still be seen to go: what it has given
+    // up would else be done after what it asks on its next connection.
+    both[0].events |= POLLRDHUP;
+  }
+  // A side that has ended is ready for ever.
+  if (*linger) both[1].fd = -1;
+  if (poll(both, 2, *linger ? MillisecondsTo(**linger) : -1) < 0 && errno != EINTR) return false;
+  if ((both[0].revents & (POLLHUP | POLLERR | POLLRDHUP)) != 0) return false;
+  if ((both[1].revents & (POLLHUP | POLLERR)) != 0) {
+    *linger = std::chrono::steady_clock::now() + kLinger;
+  }
+  return !IsPast(*linger);
 }
 
 Tunnel::Moved Tunnel::Inwards(int inner) {

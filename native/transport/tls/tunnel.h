@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "transport/tls/credentials.h"
@@ -45,6 +46,9 @@ class Tunnel {
   // What a call of SSL that did nothing wants, into wants_; kEnd when it failed.
   Moved Wants(int result);
   bool AwaitOuter(Deadline deadline);
+  // False when there is nothing more to wait for. Once the inner side has ended, `linger` is until
+  // when the outer one gets the rest.
+  bool AwaitEither(int inner, std::optional<Deadline>* linger);
 
   const UniqueFd outer_;
   const std::shared_ptr<const Credentials> credentials_;
