@@ -60,11 +60,13 @@ function unreadable(fd: number, cause: unknown): Fault {
 
 async function typedTwice(): Promise<Buffer> {
   const [first, again] = await type(['new passphrase: ', 'once more: ']);
-  const passphrase = first?.passphrase();
-  const same = again !== undefined && passphrase?.equals(again.bytes);
-  again?.bytes.fill(0);
-  if (passphrase !== undefined && same === true) return passphrase;
-  passphrase?.fill(0);
+  try {
+    const passphrase = first?.passphrase();
+    if (again !== undefined && passphrase?.equals(again.bytes) === true) return passphrase;
+    passphrase?.fill(0);
+  } finally {
+    again?.bytes.fill(0);
+  }
   throw new Fault('INVALID_ARGUMENT', 'the two passphrases are not the same');
 }
 

@@ -96,6 +96,7 @@ export class CompressedSource implements DiskSource {
     if (fileBytes < this.#fileBytes || !(await this.#stream.isAtEnd())) {
       throw new Fault('IO_ERROR', `${this.path} was changed while it was read`);
     }
+    await this.#stream.assertEndedWell();
   }
 
   stop(): void {

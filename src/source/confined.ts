@@ -18,7 +18,7 @@ const memoryBytes = 2 ** 30;
 /** Of each of its threads, of which there may be 64. */
 const stackBytes = 2 ** 20;
 const leastCpuSeconds = 5;
-/** Of content that is read: the slowest decompression there is is faster. */
+/** Of what is read: the slowest decompression there is is faster. */
 const bytesPerCpuSecond = 16 * 2 ** 20;
 const mostSaidBytes = 16384;
 
@@ -72,12 +72,14 @@ export async function startReader(
 
 /** What qemu-img says about the image's own tables, as confined. */
 export async function checkImage(
-  { file, driver, contentBytes }: ForeignFile,
+  { file, driver }: Pick<ForeignFile, 'file' | 'driver'>,
+  fileBytes: number,
   signal?: AbortSignal,
 ): Promise<{ readonly status: number; readonly said: string }> {
   const args = ['check', '-q', imageArgument(driver)];
   const child = start(
-    await confined('qemu-img', args, cpuSecondsFor(contentBytes)),
+    // Not of the size that the image says it has: that may be anything.
+    await confined('qemu-img', args, cpuSecondsFor(fileBytes)),
     'pipe',
     'ignore',
     file,
@@ -161,8 +163,8 @@ export function statusOf(child: ChildProcess): Promise<number> {
   });
 }
 
-function cpuSecondsFor(contentBytes: number): number {
-  return leastCpuSeconds + Math.ceil(contentBytes / bytesPerCpuSecond);
+function cpuSecondsFor(bytes: number): number {
+  return leastCpuSeconds + Math.ceil(bytes / bytesPerCpuSecond);
 }
 
 function limits(cpuSeconds: number): string[] {

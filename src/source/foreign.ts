@@ -47,11 +47,12 @@ export class ForeignSource implements DiskSource {
     const header = await inspect(format, file, path, fileBytes);
     const { driver, virtualBytes } = header;
     const image = { file: file.fd, driver, contentBytes: virtualBytes };
-    await assertSound(image, path, format, signal);
+    await assertSound({ ...image, fileBytes }, path, format, signal);
     const reader = await startReader(host, image);
     try {
       const client = await NbdClient.open(connectionOver(host.addon, reader.socket));
       if (client.sizeBytes > roundUpToSector(virtualBytes)) throw changed(path);
+      if (client.sizeBytes === 0) throw new Fault('INVALID_SIZE', `${path} holds an empty disk`);
       return new ForeignSource({ file, fileBytes, path, reader, client, remarks: header.remarks });
     } catch (error) {
       await reader.end();
@@ -117,12 +118,12 @@ const soundStatuses = [0, 3, 63];
 
 /** Tables that point past the end would be read as zeros, or as other content. */
 async function assertSound(
-  image: ForeignFile,
+  image: ForeignFile & { readonly fileBytes: number },
   path: string,
   format: ForeignFormat,
   signal?: AbortSignal,
 ): Promise<void> {
-  const { status, said } = await checkImage(image, signal);
+  const { status, said } = await checkImage(image, image.fileBytes, signal);
   if (signal?.aborted === true) throw new Fault('INTERRUPTED', 'stopped on request');
   if (soundStatuses.includes(status)) return;
   const silent = status >= 128 ? 'it takes too long to check' : 'its tables contradict each other';

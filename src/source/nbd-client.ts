@@ -13,8 +13,8 @@ const dontFragment = 1 << 2;
 const chunkType = { none: 0, offsetData: 1, blockStatus: 5, error: 1 << 15 };
 const isLast = 1;
 const isZero = 2;
-/** Of a reply that is not data. */
-const mostBytes = 1048576;
+/** Of a reply that is not data: QEMU tells of 131,072 extents at most. */
+const mostBytes = 4 + 8 * 131_072;
 const mostAskedBytes = 2 ** 32 - 65536;
 
 interface Pending {

@@ -16,6 +16,7 @@ export async function inspectVmdk(image: ImageHeader): Promise<Inspected> {
   const capacity = header.readBigUInt64LE(12);
   // QEMU takes a capacity of zero for a file that only names others.
   if (capacity === 0n) throw image.notAlone('only names the files that hold its content');
+  if (image.fileBytes % sectorBytes !== 0) throw image.unsound('it is cut short');
   const virtualBytes = image.virtualSize(capacity * BigInt(sectorBytes));
   assertAlone(image, await descriptorOf(image, header));
   return { driver: 'vmdk', virtualBytes, remarks: [] };

@@ -95,7 +95,8 @@ async function* chunksOfData(device: Device): AsyncGenerator<readonly [number, n
     const start = await orOnIoError(() => device.seekData(at), at);
     if (start === undefined) return;
     const oneChunk = Math.min(start + chunkBytes, totalBytes);
-    const end = (await orOnIoError(() => device.seekHole(start), oneChunk)) ?? totalBytes;
+    const hole = (await orOnIoError(() => device.seekHole(start), oneChunk)) ?? totalBytes;
+    const end = hole > start ? hole : oneChunk;
     for (at = start; at < end; at += chunkBytes) yield [at, Math.min(chunkBytes, end - at)];
     at = end;
   }

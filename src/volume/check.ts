@@ -178,7 +178,13 @@ class Check {
   }
 
   async #repair(): Promise<void> {
-    const { locks } = this.#context;
+    const { keys, locks } = this.#context;
+    // Of two valid copies only the key tells whether the newer one is ours.
+    const needsKey = this.#layers.some(
+      ({ findings, key }) =>
+        key === 'not-checked' && findings.some(({ kind }) => kind === 'header-copy-outdated'),
+    );
+    if (needsKey) keys.assertUsable(this.#disk.keyId);
     for (const layer of this.#layers) {
       const bad = layer.findings.find(isBadCopy);
       // What else is wrong with it says that the other copy may not be the right one.

@@ -1,5 +1,6 @@
 /** Files that a verb makes for the user, outside the state directory: whole, or not at all. */
 import { randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
 import { link, lstat, open, rename, rm, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname, isAbsolute } from 'node:path';
 import { syncDirectory } from '../durable.js';
@@ -45,10 +46,12 @@ export class NewFile {
    */
   static async create(path: string, make = makeEmpty): Promise<NewFile> {
     await assertNewFile(path);
-    const partial = `${path}.partial-${randomBytes(2).toString('hex')}`;
+    const partial = `${path}.partial-${randomBytes(4).toString('hex')}`;
     await orFault(path, () => make(partial));
     try {
-      const file = await orFault(path, () => open(partial, 'r+'));
+      const file = await orFault(path, () =>
+        open(partial, constants.O_RDWR | constants.O_NOFOLLOW),
+      );
       return new NewFile(path, partial, file);
     } catch (error) {
       await unlink(partial).catch(() => undefined);

@@ -197,6 +197,20 @@ t.test('a repair mends the bad copy, and only that', async (t) => {
   );
 });
 
+t.test(
+  'an older copy is mended only with the key, which tells whether the newer is ours',
+  async (t) => {
+    const { state, paths, check } = await newDisk(t);
+    older(paths[1] ?? '');
+    await state.keys.disableKey('app', caller);
+    const before = fingerprint(state);
+    t.equal(await outcomeOf(check({ repair: true })), 'KEY_DISABLED');
+    t.equal(fingerprint(state), before, 'it changed nothing');
+    await state.keys.enableKey('app', caller);
+    t.equal((await check({ repair: true })).clean, true);
+  },
+);
+
 t.test('a bad copy beside one that is not of the record stays', async (t) => {
   const { state, paths, check } = await newDisk(t);
   const [top = '', bottom = ''] = paths;
