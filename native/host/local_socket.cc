@@ -2,20 +2,15 @@
 
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
+
+#include "host/unix_socket.h"
 
 namespace keyvol {
 
 namespace {
-
-Status NewSocket(UniqueFd* fd) {
-  *fd = UniqueFd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  return fd->valid() ? Status::Ok() : Status::FromErrno(errno, "make a socket");
-}
 
 Status Wait(int fd, int patience_ms) {
   pollfd wanted = {.fd = fd, .events = POLLIN, .revents = 0};
@@ -28,22 +23,10 @@ Status Wait(int fd, int patience_ms) {
 }  // namespace
 
 Status ConnectedListener(const std::string& path, UniqueFd* listener, UniqueFd* client) {
-  sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = {}};
-  if (path.size() >= sizeof address.sun_path) {
-    return Status::Error(Code::kInvalidArgument, path + " is too long for a socket");
-  }
-  std::memcpy(address.sun_path, path.data(), path.size());
-  const auto* name = reinterpret_cast<const sockaddr*>(&address);
-  RETURN_IF_ERROR(NewSocket(listener));
-  RETURN_IF_ERROR(NewSocket(client));
-  if (bind(listener->get(), name, sizeof address) != 0) {
-    return Status::FromErrno(errno, "make socket " + path);
-  }
-  const bool is_connected =
-      listen(listener->get(), 1) == 0 && connect(client->get(), name, sizeof address) == 0;
-  const int error_number = errno;
+  RETURN_IF_ERROR(ListenOnUnixSocket(path, SOCK_STREAM, listener));
+  const Status connected = ConnectToUnixSocket(path, SOCK_STREAM, client);
   unlink(path.c_str());
-  return is_connected ? Status::Ok() : Status::FromErrno(error_number, "connect to " + path);
+  return connected;
 }
 
 Status Receive(int fd, std::span<std::byte> out, int patience_ms) {

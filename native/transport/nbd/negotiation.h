@@ -51,8 +51,6 @@ class Negotiation {
   bool Take(Number* number);
   bool TakeText(std::string* text);
 
-  // More than any option needs whose parts have sensible lengths.
-  static constexpr uint32_t kMaxOptionBytes = 65536;
   static constexpr size_t kMaxNameBytes = 4096;
   // Nobody who means well haggles for longer.
   static constexpr int kMaxOptions = 4096;

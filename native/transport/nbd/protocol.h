@@ -90,6 +90,9 @@ enum OptionReply : uint32_t {
   kErrTooBig = (1u << 31) | 9,
 };
 
+// More than any option needs whose parts have sensible lengths.
+constexpr uint32_t kMaxOptionBytes = 65536;
+
 struct OptionReplyHeader {
   Big64 magic = kOptionReplyMagic;
   Big32 option;

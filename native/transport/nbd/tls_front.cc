@@ -12,7 +12,6 @@ namespace keyvol::nbd {
 
 namespace {
 
-constexpr uint32_t kMaxOptionBytes = 65536;
 constexpr int kMaxOptions = 64;
 
 }  // namespace
